@@ -1,0 +1,200 @@
+//! Whether a connection may come in. This is the only way to a program: a session holds a
+//! [`Permit`], and a permit comes from [`Admission::enter`] alone.
+//!
+//! Slots are counted for each service and for the whole daemon. A listener that finds no slot
+//! goes to sleep here instead of polling, and is woken, first come first served, when a permit
+//! is dropped.
+
+mod refusal;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+pub use self::refusal::Refusal;
+use crate::config::OverLimit;
+use crate::front::Token;
+use crate::listener::ListenerId;
+use crate::service::ServiceId;
+use crate::sys::poll::Poller;
+
+/// The slots of the daemon.
+#[derive(Debug)]
+pub struct Admission {
+    slots: Mutex<Slots>,
+    /// Where a front thread hears that a sleeping listener may try again.
+    poller: Arc<Poller>,
+    /// Told each time that the last slot becomes free.
+    drained: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    in_use: u32,
+    limit: Option<u32>,
+    services: HashMap<ServiceId, ServiceSlots>,
+    /// Listeners that sleep because the daemon is full.
+    waiting: VecDeque<ListenerId>,
+    /// Listeners that may try again.
+    offered: VecDeque<ListenerId>,
+}
+
+#[derive(Debug, Default)]
+struct ServiceSlots {
+    in_use: u32,
+    limit: Option<u32>,
+    /// Listeners that sleep because the service is full.
+    waiting: Vec<ListenerId>,
+}
+
+/// The answer to a listener that wants to accept.
+#[derive(Debug)]
+pub enum Entry {
+    /// There is a slot, and it is taken now.
+    Admitted(Permit),
+    /// There is none; the listener sleeps until [`Admission::next_offered`] names it.
+    Sleep,
+    /// There is none, and the service wants the connection to be turned away.
+    Refused(Refusal),
+}
+
+/// A slot of a service and of the daemon. It is free again when this is dropped.
+#[derive(Debug)]
+pub struct Permit {
+    admission: Arc<Admission>,
+    service: ServiceId,
+}
+
+impl Admission {
+    /// No services yet, and room for `limit` sessions together.
+    pub fn new(poller: Arc<Poller>, limit: Option<u32>) -> Arc<Self> {
+        let slots = Mutex::new(Slots { limit, ..Slots::default() });
+        Arc::new(Self { slots, poller, drained: Notify::new() })
+    }
+
+    /// Sets the limit of the whole daemon. Sessions above a lower one go on.
+    pub fn set_limit(&self, limit: Option<u32>) {
+        let mut slots = self.lock();
+        slots.limit = limit;
+        // Whoever slept under the old limit tries again, and sleeps again if it is still too low.
+        let waiting = std::mem::take(&mut slots.waiting);
+        slots.offered.extend(waiting);
+        self.wake(slots);
+    }
+
+    /// Sets the limit of a service, which is known from then on.
+    pub fn set_service_limit(&self, service: ServiceId, limit: Option<u32>) {
+        let mut slots = self.lock();
+        let of_service = slots.services.entry(service).or_default();
+        of_service.limit = limit;
+        let waiting = std::mem::take(&mut of_service.waiting);
+        slots.offered.extend(waiting);
+        self.wake(slots);
+    }
+
+    /// Asks for a slot for the connection that `listener` is about to accept.
+    pub fn enter(
+        self: &Arc<Self>,
+        service: ServiceId,
+        listener: ListenerId,
+        over_limit: OverLimit,
+    ) -> Entry {
+        let mut slots = self.lock();
+        let slots = &mut *slots;
+        let of_service = slots.services.entry(service).or_default();
+        let full = if is_full(of_service.in_use, of_service.limit) {
+            Refusal::ServiceLimit
+        } else if is_full(slots.in_use, slots.limit) {
+            Refusal::DaemonLimit
+        } else {
+            of_service.in_use += 1;
+            slots.in_use += 1;
+            return Entry::Admitted(Permit { admission: Arc::clone(self), service });
+        };
+        match (over_limit, full) {
+            (OverLimit::Reject, _) => return Entry::Refused(full),
+            (OverLimit::Queue, Refusal::ServiceLimit) => of_service.waiting.push(listener),
+            (OverLimit::Queue, Refusal::DaemonLimit) => slots.waiting.push_back(listener),
+        }
+        Entry::Sleep
+    }
+
+    /// The next sleeping listener for which there may be room now. Ask until there is none: one
+    /// that finds nothing to accept leaves the room to the next.
+    pub fn next_offered(&self) -> Option<ListenerId> {
+        let mut slots = self.lock();
+        if let Some(listener) = slots.offered.pop_front() {
+            return Some(listener);
+        }
+        if is_full(slots.in_use, slots.limit) { None } else { slots.waiting.pop_front() }
+    }
+
+    /// Lets a listener try again if it sleeps: it belongs to another service now.
+    pub fn reconsider(&self, listener: ListenerId) {
+        let mut slots = self.lock();
+        let all = &mut *slots;
+        let of_services = all
+            .services
+            .values_mut()
+            .flat_map(|slots| slots.waiting.extract_if(.., |id| *id == listener));
+        let asleep = of_services.count() + all.waiting.iter().filter(|id| **id == listener).count();
+        all.waiting.retain(|id| *id != listener);
+        if asleep > 0 {
+            all.offered.push_back(listener);
+        }
+        self.wake(slots);
+    }
+
+    /// Sessions of a service now.
+    pub fn in_use(&self, service: ServiceId) -> u32 {
+        self.lock().services.get(&service).map_or(0, |slots| slots.in_use)
+    }
+
+    /// Waits until no slot is in use. Cancel safe.
+    pub async fn drained(&self) {
+        while self.lock().in_use > 0 {
+            self.drained.notified().await;
+        }
+    }
+
+    fn leave(&self, service: ServiceId) {
+        let mut slots = self.lock();
+        let all = &mut *slots;
+        all.in_use -= 1;
+        if let Some(of_service) = all.services.get_mut(&service) {
+            of_service.in_use -= 1;
+            all.offered.extend(of_service.waiting.drain(..));
+        }
+        if all.in_use == 0 {
+            self.drained.notify_one();
+        }
+        self.wake(slots);
+    }
+
+    fn wake(&self, slots: MutexGuard<'_, Slots>) {
+        let anybody = !slots.offered.is_empty() || !slots.waiting.is_empty();
+        drop(slots);
+        if anybody {
+            // Fails only if memory is used up; the next permit that is dropped tries again.
+            drop(self.poller.post(Token::Offer.into()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.admission.leave(self.service);
+    }
+}
+
+fn is_full(in_use: u32, limit: Option<u32>) -> bool {
+    limit.is_some_and(|limit| in_use >= limit)
+}
+
+#[cfg(test)]
+mod tests;

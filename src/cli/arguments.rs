@@ -1,0 +1,232 @@
+//! The commands and options, and the help that teaches them.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, ValueParser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use crate::config::keys::{Availability, Key, Kind, SERVICE};
+
+/// Our own executable calls itself with this to send CTRL_BREAK, which a process can only do from
+/// inside the console of the other one.
+pub(super) const CTRL_BREAK: &str = "__ctrl-break";
+
+const ABOUT: &str = "\
+An Internet superserver: it listens on many sockets and starts a program when
+somebody connects. The program's standard input and output are the connection,
+so any program that reads and prints is a network server.";
+
+const EXAMPLES: &str = "\
+Try it:
+  inetd serve 127.0.0.1:7000 -- sort          sort what a client sends
+  inetd serve --max-sessions 40 7000 -- ./game --level 3
+  inetd serve unix:///run/hello.sock -- ./hello
+
+As a daemon:
+  inetd check -c inetd.toml                   look for mistakes, start nothing
+  inetd run -c inetd.toml                     run in the foreground
+  inetd reload                                read the file again, keep every session
+  inetd run -c /etc/inetd.conf                classic files work as they are
+
+Exit codes: 0 fine, 1 configuration or start-up error, 2 bad command line,
+3 another inetd is running, 4 no daemon to talk to.";
+
+const SERVE: &str = "\
+Runs one service in the foreground, without a configuration file. Each LISTEN is
+PORT, HOST:PORT, [IPV6]:PORT (or a service name instead of PORT), tcp://...,
+tcp4://..., tcp6://... or unix:///PATH. Port 0 picks a free port. Each bound
+address is announced on standard output, then `ready`.
+
+The program finds its connection on standard input, output and error, its peer in
+the environment (TCPREMOTEIP, TCPREMOTEPORT, ...), and its socket in Inetd_SOCK.
+
+Every option is a key of a service in inetd.toml; docs/configuration.md explains
+them all. --print-config shows the same service as a file.";
+
+/// The whole command line.
+pub(super) fn command() -> Command {
+    Command::new("inetd")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .after_help(EXAMPLES)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(serve())
+        .subcommand(
+            Command::new("run")
+                .about("Run the daemon in the foreground, as service managers want it")
+                .args([config(), format(), control(), log_format(), log_level()]),
+        )
+        .subcommand(
+            Command::new("check")
+                .about("Read the configuration, print every problem, start nothing")
+                .args([config(), format()])
+                .arg(
+                    Arg::new("file")
+                        .value_name("FILE")
+                        .value_parser(value_parser!(PathBuf))
+                        .conflicts_with("config")
+                        .help("The same as --config"),
+                ),
+        )
+        .subcommand(
+            Command::new("status")
+                .about("Print the services and sessions of the running daemon")
+                .args([config(), format(), control()])
+                .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("As JSON")),
+        )
+        .subcommand(
+            Command::new("reload")
+                .about("Make the running daemon read its configuration again")
+                .long_about(
+                    "Makes the running daemon read its configuration again. Listeners that are \
+                     still wanted stay open, sessions go on, and if anything is wrong with the \
+                     new configuration nothing changes.",
+                )
+                .args([config(), format(), control()]),
+        )
+        .subcommand(
+            Command::new("stop")
+                .about("Stop the running daemon: sessions may finish, then they are stopped")
+                .args([config(), format(), control()]),
+        )
+        .subcommand(
+            Command::new(CTRL_BREAK)
+                .hide(true)
+                .arg(Arg::new("pid").required(true).value_parser(value_parser!(u32))),
+        )
+}
+
+fn serve() -> Command {
+    let mut command = Command::new("serve")
+        .about("Run one service from the command line")
+        .long_about(SERVE)
+        .override_usage("inetd serve [OPTIONS] LISTEN [LISTEN...] -- PROGRAM [ARG...]")
+        .arg(
+            Arg::new("listen")
+                .value_name("LISTEN")
+                .required(true)
+                .num_args(1..)
+                .help("Where to listen: 7000, 127.0.0.1:7000, [::1]:7000, unix:///run/x.sock"),
+        )
+        .arg(
+            Arg::new("run")
+                .value_name("PROGRAM")
+                .required(true)
+                .last(true)
+                .num_args(1..)
+                .value_parser(ValueParser::os_string())
+                .help("The program and its arguments"),
+        )
+        .arg(
+            Arg::new("print-config")
+                .long("print-config")
+                .action(ArgAction::SetTrue)
+                .help("Print inetd.toml for this service and end"),
+        )
+        .arg(Arg::new("name").long("name").value_name("NAME").help("The service's name in the log"))
+        .args([control(), log_format(), log_level()]);
+    for key in SERVICE.iter().filter(|key| is_option(key.key)) {
+        let mut arg = Arg::new(key.name)
+            .long(key.flag())
+            .value_name(key.kind.value_name())
+            .action(ArgAction::Append)
+            .allow_hyphen_values(true)
+            .help(key.help())
+            .hide(key.availability == Availability::Later)
+            .help_heading(key.group.heading());
+        if key.kind == Kind::Bool {
+            arg = arg.num_args(0..=1).require_equals(true).default_missing_value("true");
+        }
+        command = command.arg(arg);
+    }
+    command
+}
+
+/// `listen` and `run` are positional.
+fn is_option(key: Key) -> bool {
+    !matches!(key, Key::Listen | Key::Run)
+}
+
+/// The keys that were given to `serve`, in the order of the table.
+pub(super) fn settings(matches: &ArgMatches) -> Vec<(Key, String)> {
+    let options = SERVICE.iter().filter(|key| is_option(key.key));
+    let values = options.flat_map(|key| {
+        let values = matches.get_many::<String>(key.name).into_iter().flatten();
+        values.map(|value| (key.key, value.clone()))
+    });
+    values.collect()
+}
+
+fn config() -> Arg {
+    Arg::new("config")
+        .short('c')
+        .long("config")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("inetd.toml, a classic inetd.conf, or a folder of such files")
+}
+
+fn format() -> Arg {
+    Arg::new("format")
+        .long("format")
+        .value_name("FORMAT")
+        .value_parser(PossibleValuesParser::new([
+            "auto",
+            "toml",
+            "inetd",
+            "freebsd",
+            "netbsd",
+            "openbsd",
+            "inetutils",
+            "busybox",
+            "xinetd",
+        ]))
+        .default_value("auto")
+        .help("What kind of file it is, if its name does not tell")
+}
+
+fn control() -> Arg {
+    Arg::new("control")
+        .long("control")
+        .value_name("ENDPOINT")
+        .help("The control endpoint: a socket path, on Windows a pipe name; \"\" for none")
+}
+
+fn log_format() -> Arg {
+    Arg::new("log-format")
+        .long("log-format")
+        .value_name("FORMAT")
+        .value_parser(PossibleValuesParser::new(["text", "json"]))
+        .help("Lines of text or of JSON on standard error")
+}
+
+fn log_level() -> Arg {
+    Arg::new("log-level")
+        .long("log-level")
+        .value_name("LEVEL")
+        .value_parser(PossibleValuesParser::new(["error", "warn", "info", "debug"]))
+        .help("The least important level that is written")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_key_of_a_service_is_an_option_of_serve() {
+        for key in SERVICE.iter().filter(|key| is_option(key.key)) {
+            let flag = format!("--{}=true", key.flag());
+            let line = ["inetd", "serve", &flag, "7000", "--", "x"];
+            let matches = command().try_get_matches_from(line).unwrap();
+            let (_, matches) = matches.subcommand().unwrap();
+            assert_eq!(settings(matches), [(key.key, "true".to_owned())], "{flag}");
+        }
+    }
+}

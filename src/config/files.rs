@@ -1,0 +1,305 @@
+//! Finds and reads the files of a configuration: one file, a folder of files, and what they
+//! include. Says which format a file has. Never looks into a service.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::raw::{Layer, Origin, Raw, RawService};
+use super::report::Problem;
+use super::source::{Source, Span, Spanned};
+use super::{FileFormat, glob, inetd_conf, toml_file};
+
+/// A larger file is not a configuration.
+const MAX_SIZE: u64 = 16 << 20;
+
+/// Reads `path` and everything that it includes. The second value is what the configuration is
+/// written in as a whole.
+pub(crate) fn read(path: &Path, format: FileFormat) -> (Raw, Origin) {
+    let mut files = Files {
+        raw: Raw::default(),
+        format,
+        is_folder: path.is_dir(),
+        seen: HashMap::new(),
+        open: Vec::new(),
+    };
+    let origin = files.top(path);
+    (files.raw, origin)
+}
+
+struct Files {
+    raw: Raw,
+    format: FileFormat,
+    /// The configuration is a folder: the format that was asked for holds for its classic files.
+    is_folder: bool,
+    /// Every file that was read, and where it was included.
+    seen: HashMap<PathBuf, Option<Span>>,
+    /// The files that are being read, from the outermost.
+    open: Vec<PathBuf>,
+}
+
+/// How a file came to be read.
+#[derive(Clone)]
+enum Role {
+    /// It is the configuration, or in its folder.
+    Main,
+    /// A file includes it, here, and has these defaults.
+    Included(Span, Arc<Layer>),
+}
+
+impl Files {
+    fn top(&mut self, path: &Path) -> Origin {
+        if !self.is_folder {
+            return self.file(path, &Role::Main);
+        }
+        let files = match folder(path) {
+            Ok(files) => files,
+            Err(error) => {
+                let message = format!("cannot read the folder {}: {error}", path.display());
+                self.raw.problems.push(Problem::error_nowhere(message));
+                return Origin::Toml;
+            }
+        };
+        if files.is_empty() {
+            let message = format!("there is no configuration in the folder {}", path.display());
+            self.raw.problems.push(
+                Problem::error_nowhere(message)
+                    .help("files whose names end in .toml or .conf are read"),
+            );
+        }
+        for file in files {
+            self.file(&file, &Role::Main);
+        }
+        Origin::Toml
+    }
+
+    fn file(&mut self, path: &Path, role: &Role) -> Origin {
+        let (text, invalid) = match self.text(path, role) {
+            Ok(text) => text,
+            Err(problem) => {
+                self.raw.problems.push(*problem);
+                return Origin::Toml;
+            }
+        };
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let base = absolute.parent().unwrap_or(&absolute);
+        let format = self.format_of(path, &text);
+        let source = Source::new(path.into(), base.into(), text.into());
+        let Some(file) = self.raw.sources.add(source) else {
+            let message = format!("cannot read {}: there are too many files", path.display());
+            self.raw.problems.push(Problem::error_nowhere(message));
+            return Origin::Toml;
+        };
+        match format {
+            FileFormat::Xinetd => self.raw.problems.push(xinetd(path)),
+            FileFormat::Auto | FileFormat::Toml => self.toml(path, file, invalid, role),
+            FileFormat::Inetd => inetd_conf::read(&mut self.raw, file, None),
+            FileFormat::Freebsd => self.classic(file, inetd_conf::Dialect::Freebsd),
+            FileFormat::Netbsd => self.classic(file, inetd_conf::Dialect::Netbsd),
+            FileFormat::Openbsd => self.classic(file, inetd_conf::Dialect::Openbsd),
+            FileFormat::Inetutils => self.classic(file, inetd_conf::Dialect::Inetutils),
+            FileFormat::Busybox => self.classic(file, inetd_conf::Dialect::Busybox),
+        }
+        match format {
+            FileFormat::Auto | FileFormat::Toml | FileFormat::Xinetd => Origin::Toml,
+            _ => Origin::Classic,
+        }
+    }
+
+    /// The format of a file: the one that was asked for, or its name tells, or its first line.
+    fn format_of(&self, path: &Path, text: &str) -> FileFormat {
+        let is_toml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
+        if self.format != FileFormat::Auto && !(self.is_folder && is_toml) {
+            return self.format;
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if is_toml {
+            return FileFormat::Toml;
+        }
+        if name.contains("xinetd") {
+            return FileFormat::Xinetd;
+        }
+        let mut lines = text.lines().map(str::trim);
+        let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
+        let code = first.and_then(|line| line.split('#').next()).unwrap_or_default().trim_end();
+        // `[::1]:7000 stream ...` begins with a bracket, too, but does not end with one.
+        let is_table = code.starts_with('[') && code.ends_with(']');
+        if is_table { FileFormat::Toml } else { FileFormat::Inetd }
+    }
+
+    fn classic(&mut self, file: u16, dialect: inetd_conf::Dialect) {
+        inetd_conf::read(&mut self.raw, file, Some(dialect));
+    }
+
+    /// `invalid` is the first byte that is not UTF-8.
+    fn toml(&mut self, path: &Path, file: u16, invalid: Option<usize>, role: &Role) {
+        let text = Arc::clone(&self.raw.sources.get(file).text);
+        if let Some(at) = text.find('\0') {
+            let span = Span::new(file, at..at + 1);
+            let problem = Problem::error(span, "this is not a text file");
+            self.raw.problems.push(problem.label("a text has no NUL character"));
+            return;
+        }
+        if let Some(at) = invalid {
+            let span = Span::new(file, at..at + '\u{fffd}'.len_utf8());
+            let problem = Problem::error(span, "the file is not UTF-8 text")
+                .label("this byte is not part of a character");
+            self.raw.problems.push(problem.help("save the file in the encoding UTF-8"));
+        }
+        let document = toml_file::read(&text, file, &mut self.raw.problems);
+        let parent = match role {
+            Role::Main => None,
+            Role::Included(_, layer) => Some(Arc::clone(layer)),
+        };
+        let layer = Arc::new(Layer { entries: document.defaults, parent });
+        self.raw.layers.push(Arc::clone(&layer));
+        if let Some(daemon) = document.daemon {
+            self.daemon(daemon, role);
+        }
+        for (name, entries) in document.services {
+            self.raw.services.push(RawService {
+                name,
+                origin: Origin::Toml,
+                layer: Some(Arc::clone(&layer)),
+                entries,
+                incomplete: document.incomplete || invalid.is_some(),
+            });
+        }
+        self.open.push(canonical(path));
+        for pattern in document.include {
+            self.include(path, &pattern, &layer);
+        }
+        self.open.pop();
+    }
+
+    fn daemon(&mut self, daemon: Spanned<Vec<super::raw::Field>>, role: &Role) {
+        match (&self.raw.daemon, role) {
+            (_, Role::Included(at, _)) => self.raw.problems.push(
+                Problem::error(daemon.span, "an included file cannot have [daemon]")
+                    .related(*at, "the file is included here")
+                    .help("move it to the main file"),
+            ),
+            (Some(first), Role::Main) => self.raw.problems.push(
+                Problem::error(daemon.span, "[daemon] is defined twice")
+                    .label("again here")
+                    .related(first.span, "[daemon] is defined here first"),
+            ),
+            (None, Role::Main) => self.raw.daemon = Some(daemon),
+        }
+    }
+
+    fn include(&mut self, from: &Path, pattern: &Spanned<String>, layer: &Arc<Layer>) {
+        let base = from.parent().unwrap_or(Path::new(""));
+        let files = match glob::expand(base, &pattern.value) {
+            Ok(files) => files,
+            Err(error) => {
+                let message = format!("cannot look for files `{}`: {error}", pattern.value);
+                self.raw.problems.push(Problem::error(pattern.span, message));
+                return;
+            }
+        };
+        if files.is_empty() {
+            let place = std::path::absolute(base).unwrap_or_else(|_| base.to_owned());
+            self.raw.problems.push(if glob::is_pattern(&pattern.value) {
+                Problem::warning(pattern.span, format!("no file matches `{}`", pattern.value))
+                    .label("nothing is included")
+            } else {
+                Problem::error(pattern.span, format!("there is no file `{}`", pattern.value))
+                    .help(format!("names are relative to the folder {}", place.display()))
+            });
+        }
+        for path in files {
+            if path.is_dir() {
+                let message = format!("`{}` is a folder", path.display());
+                self.raw.problems.push(
+                    Problem::error(pattern.span, message)
+                        .help("add /*.toml to include the files in it"),
+                );
+                continue;
+            }
+            self.file(&path, &Role::Included(pattern.span, Arc::clone(layer)));
+        }
+    }
+
+    /// The text of a file that was not read before, and its first byte that is not UTF-8.
+    fn text(&mut self, path: &Path, role: &Role) -> Result<(String, Option<usize>), Box<Problem>> {
+        let key = canonical(path);
+        let at = match role {
+            Role::Main => None,
+            Role::Included(at, _) => Some(*at),
+        };
+        let problem = |message: String| {
+            Box::new(match at {
+                Some(at) => Problem::error(at, message),
+                None => Problem::error_nowhere(message),
+            })
+        };
+        if self.open.contains(&key) {
+            let message = format!("`{}` includes itself", path.display());
+            return Err(Box::new(problem(message).label("this closes the circle")));
+        }
+        if let Some(first) = self.seen.get(&key).copied() {
+            let twice = problem(format!("`{}` is included twice", path.display()));
+            return Err(match first {
+                Some(first) if Some(first) != at => Box::new(twice.related(first, "first here")),
+                _ => twice,
+            });
+        }
+        let bytes = contents(path)
+            .map_err(|error| problem(format!("cannot read {}: {error}", path.display())))?;
+        self.seen.insert(key, at);
+        Ok(decode(bytes))
+    }
+}
+
+/// A text without the byte order mark that editors on Windows write.
+fn decode(mut bytes: Vec<u8>) -> (String, Option<usize>) {
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            let invalid = error.utf8_error().valid_up_to();
+            (String::from_utf8_lossy(error.as_bytes()).into_owned(), Some(invalid))
+        }
+    }
+}
+
+fn contents(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_SIZE) {
+        return Err(io::Error::other("it is larger than 16 MiB"));
+    }
+    Ok(bytes)
+}
+
+/// The configuration files of a folder, sorted.
+fn folder(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let name = entry?.file_name();
+        let text = name.to_string_lossy();
+        if glob::matches("*.toml", &text) || glob::matches("*.conf", &text) {
+            files.push(path.join(name));
+        }
+    }
+    files.retain(|file| !file.is_dir());
+    files.sort();
+    Ok(files)
+}
+
+fn xinetd(path: &Path) -> Problem {
+    let message = format!(
+        "cannot read {}: the xinetd format is not available in this version",
+        path.display()
+    );
+    Problem::error_nowhere(message)
+        .help("write the services as inetd.toml or as a classic inetd.conf")
+}
+
+fn canonical(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,108 @@
+//! The configuration: every format is read into one checked [`Config`].
+//!
+//! ```text
+//! files --> toml_file | inetd_conf --> raw --> resolve --> Config
+//!                                       \________________> Report
+//! ```
+//!
+//! [`load`] reads a file or a folder, [`from_command_line`] the options of `inetd serve`. Both find
+//! every problem in one run and show it as a compiler does. Nothing outside of this module knows
+//! a file format, and this module never opens a socket or starts a program.
+
+pub mod keys;
+
+mod command_line;
+mod files;
+mod glob;
+mod inetd_conf;
+mod model;
+mod raw;
+mod report;
+mod resolve;
+mod services_file;
+mod source;
+mod suggest;
+mod toml_file;
+mod toml_syntax;
+mod value;
+
+use std::path::Path;
+use std::str::FromStr;
+
+pub use command_line::{CommandLine, from_command_line, to_toml};
+pub use model::*;
+pub use report::Report;
+
+/// What a configuration file is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileFormat {
+    /// Its name tells.
+    Auto,
+    /// `inetd.toml`.
+    Toml,
+    /// A classic `inetd.conf` whose dialect is guessed; the guess is in the report.
+    Inetd,
+    /// FreeBSD's `inetd.conf`.
+    Freebsd,
+    /// NetBSD's positional `inetd.conf`.
+    Netbsd,
+    /// The `inetd.conf` of OpenBSD and Debian's openbsd-inetd.
+    Openbsd,
+    /// The `inetd.conf` of GNU inetutils.
+    Inetutils,
+    /// The `inetd.conf` of busybox.
+    Busybox,
+    /// `xinetd.conf`, which this version cannot read.
+    Xinetd,
+}
+
+impl FileFormat {
+    const NAMES: [(&str, Self); 9] = [
+        ("auto", Self::Auto),
+        ("toml", Self::Toml),
+        ("inetd", Self::Inetd),
+        ("freebsd", Self::Freebsd),
+        ("netbsd", Self::Netbsd),
+        ("openbsd", Self::Openbsd),
+        ("inetutils", Self::Inetutils),
+        ("busybox", Self::Busybox),
+        ("xinetd", Self::Xinetd),
+    ];
+}
+
+/// A format has another name.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("unknown format `{name}`: use {}", suggest::enumerate(FileFormat::NAMES.map(|(name, _)| name)))]
+pub struct UnknownFormat {
+    name: String,
+}
+
+impl FromStr for FileFormat {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        let found = Self::NAMES.iter().find(|(other, _)| *other == name);
+        found.map(|(_, format)| *format).ok_or_else(|| UnknownFormat { name: name.to_owned() })
+    }
+}
+
+/// What a configuration is loaded for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To look at it: a user that this process cannot become is a warning.
+    Check,
+    /// To run it: such a user is an error.
+    Run,
+}
+
+/// Reads a configuration file, or all of a folder, with everything that it includes.
+///
+/// # Errors
+/// All problems, if one of them is an error. Warnings and notes alone come with the result.
+pub fn load(path: &Path, format: FileFormat, purpose: Purpose) -> Result<(Config, Report), Report> {
+    let (raw, origin) = files::read(path, format);
+    resolve::resolve(raw, origin, purpose, None)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,248 @@
+//! The checked configuration: what the rest of the daemon works with. Every name in it is
+//! looked up, every value is in range, and it knows where each value was written.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::keys::Key;
+use crate::listener::endpoint::Endpoint;
+use crate::record::log::{Format as LogFormat, Level};
+use crate::sys::identity::Identity;
+
+/// A whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The `[daemon]` table.
+    pub daemon: Daemon,
+    /// The services, in the order in which they were written. Names are unique.
+    pub services: Vec<Arc<ServiceConfig>>,
+    /// The files that were read; [`Position::file`] is an index into it.
+    pub files: Vec<Arc<Path>>,
+}
+
+impl Config {
+    /// `FILE:LINE:COLUMN` of a position.
+    pub fn place(&self, at: Position) -> String {
+        let file = self.files.get(usize::from(at.file));
+        let file = file.map_or_else(|| "?".into(), |file| file.display().to_string());
+        format!("{file}:{}:{}", at.line, at.column)
+    }
+}
+
+/// Where a value was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Index into [`Config::files`].
+    pub file: u16,
+    /// Line, counted from 1.
+    pub line: u32,
+    /// Column in characters, counted from 1.
+    pub column: u16,
+}
+
+/// Settings of the daemon itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    /// Where `inetd reload`, `stop` and `status` reach the daemon.
+    pub control: Control,
+    /// Sessions of all services together; `None` is no limit.
+    pub max_sessions: Option<u32>,
+    /// What the log looks like.
+    pub log: Log,
+}
+
+/// The control endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Not set: the system's default place.
+    Default,
+    /// `control = ""`: none.
+    Off,
+    /// A socket path (Unix) or a pipe name (Windows).
+    At(String),
+}
+
+/// The `log` table of `[daemon]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Text lines or JSON lines.
+    pub format: LogFormat,
+    /// The least important level that is written.
+    pub level: Level,
+}
+
+/// One service: where it listens, whom it lets in, what it runs.
+#[derive(Clone, Debug)]
+pub struct ServiceConfig {
+    /// Its unique name.
+    pub name: Arc<str>,
+    /// The addresses, at least one, none twice.
+    pub listen: Vec<Endpoint>,
+    /// Options of its listening sockets.
+    pub socket: SocketOptions,
+    /// First pause before a failed bind is tried again; it doubles up to a minute.
+    /// `None`: a failed bind is an error.
+    pub bind_retry: Option<Duration>,
+    /// One program gets the listening socket (`wait = true`), instead of one for each connection.
+    pub wait: bool,
+    /// What is started.
+    pub program: Program,
+    /// Sessions at a time; `None` is no limit.
+    pub max_sessions: Option<u32>,
+    /// What happens to a connection when no slot is free.
+    pub over_limit: OverLimit,
+    /// A session that lives longer is stopped; `None` is no limit.
+    pub session_timeout: Option<Duration>,
+    /// How long each step of the stop ladder waits.
+    pub stop_timeout: Duration,
+    /// Where the service begins in the file.
+    pub at: Position,
+    /// Where each key was written, for those that were.
+    pub positions: Box<[(Key, Position)]>,
+}
+
+impl ServiceConfig {
+    /// Where `key` was written, or the service itself if the key has its default.
+    pub fn position(&self, key: Key) -> Position {
+        self.positions.iter().find(|(k, _)| *k == key).map_or(self.at, |(_, at)| *at)
+    }
+}
+
+/// Options of a listening socket. Two listeners with equal endpoints and equal options are the
+/// same one to a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// Length of the queue of connections that were not accepted yet (listen(2)).
+    pub backlog: u32,
+    /// Listen on this network interface only (`SO_BINDTODEVICE`).
+    pub interface: Option<String>,
+    /// Bind an address that no interface has yet (`IP_FREEBIND`).
+    pub freebind: bool,
+    /// Send small segments at once (`TCP_NODELAY`).
+    pub nodelay: bool,
+    /// Find out that a peer is gone (`SO_KEEPALIVE`).
+    pub keepalive: bool,
+    /// `SO_SNDBUF` in bytes.
+    pub send_buffer: Option<u32>,
+    /// `SO_RCVBUF` in bytes.
+    pub receive_buffer: Option<u32>,
+    /// Permission bits of a Unix socket's file.
+    pub mode: Option<u32>,
+    /// Owner (user id) of a Unix socket's file.
+    pub user: Option<u32>,
+    /// Group (group id) of a Unix socket's file.
+    pub group: Option<u32>,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        Self {
+            backlog: 4096,
+            interface: None,
+            freebind: false,
+            nodelay: false,
+            keepalive: true,
+            send_buffer: None,
+            receive_buffer: None,
+            mode: None,
+            user: None,
+            group: None,
+        }
+    }
+}
+
+/// A program and how it is started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// Absolute path of the executable, found at load.
+    pub path: PathBuf,
+    /// The arguments; the first is the program's name for itself.
+    pub argv: Vec<OsString>,
+    /// The whole environment apart from the facts of the connection. Services with equal
+    /// environments share one.
+    pub environment: Arc<Vec<(OsString, OsString)>>,
+    /// Working directory.
+    pub cwd: PathBuf,
+    /// Run as somebody else; `None` is the daemon's own user.
+    pub identity: Option<Identity>,
+    /// File mode creation mask (Unix).
+    pub umask: u32,
+    /// Scheduling priority, -20 to 19 (Unix).
+    pub nice: Option<i32>,
+    /// Resource limits.
+    pub limits: Vec<Limit>,
+    /// What happens to processes that the program leaves behind.
+    pub tree: Tree,
+    /// Where standard error goes.
+    pub stderr: Stderr,
+}
+
+/// `tree`: what happens to processes that a program left behind when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tree {
+    /// They are killed, and the session lasts until they are gone.
+    Kill,
+    /// They go on, and the session ends with the program.
+    Leave,
+}
+
+/// `stderr`: where the standard error of a program goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stderr {
+    /// To the peer, as standard output does.
+    Socket,
+    /// To the daemon's log, line by line, each with service, session and pid.
+    Log,
+    /// Nowhere.
+    Null,
+    /// Appended to a file.
+    File(PathBuf),
+}
+
+/// `over_limit`: what happens to a connection when no slot is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverLimit {
+    /// It waits in the backlog of the listening socket until a session ends.
+    Queue,
+    /// It is accepted and closed.
+    Reject,
+}
+
+/// One resource limit of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What is limited.
+    pub resource: Resource,
+    /// The limit in the resource's unit; `None` is unlimited.
+    pub value: Option<u64>,
+}
+
+/// A resource that `limits` can name. The first group is of setrlimit(2), the second of
+/// Windows job objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// `as`: address space in bytes.
+    AddressSpace,
+    /// `core`: size of a core file in bytes.
+    Core,
+    /// `cpu`: processor time in seconds.
+    Cpu,
+    /// `data`: data segment in bytes.
+    Data,
+    /// `fsize`: size of a written file in bytes.
+    FileSize,
+    /// `nofile`: number of descriptors.
+    Files,
+    /// `nproc`: number of the user's processes.
+    Processes,
+    /// `stack`: stack in bytes.
+    Stack,
+    /// `memory`: committed memory of the whole session in bytes (Windows).
+    JobMemory,
+    /// `processes`: processes of the session at a time (Windows).
+    JobProcesses,
+    /// `cpu_percent`: share of all processors (Windows).
+    JobCpuPercent,
+}

@@ -1,0 +1,114 @@
+//! The `[daemon]` table.
+
+use super::check::Check;
+use super::draft::MOST_SESSIONS;
+use crate::config::keys::{DAEMON, LOG, SERVICE, SubKey};
+use crate::config::raw::{Data, Field, Origin};
+use crate::config::report::Problem;
+use crate::config::source::Spanned;
+use crate::config::suggest::{did_you_mean, enumerate};
+use crate::config::{Control, Daemon, Log};
+use crate::record::log::{Format, Level};
+
+/// What holds without a `[daemon]` table.
+pub(super) fn default(origin: Origin) -> Daemon {
+    Daemon {
+        control: if origin == Origin::CommandLine { Control::Off } else { Control::Default },
+        max_sessions: (origin != Origin::Classic).then_some(4096),
+        log: Log { format: Format::Text, level: Level::Info },
+    }
+}
+
+/// Reads the table over the defaults.
+pub(super) fn read(daemon: &mut Daemon, fields: &[Field], problems: &mut Vec<Problem>) {
+    for (name, value) in fields {
+        if !known(name, DAEMON, "[daemon]", problems) {
+            continue;
+        }
+        let mut check = Check::new(&name.value, value, problems);
+        match name.value.as_str() {
+            "control" => {
+                if let Some(text) = check.text() {
+                    daemon.control = match text.value {
+                        empty if empty.is_empty() => Control::Off,
+                        endpoint => Control::At(endpoint),
+                    };
+                }
+            }
+            "max_sessions" => {
+                if let Some(max) = check.count(0..=MOST_SESSIONS) {
+                    daemon.max_sessions = Some(max).filter(|max| *max > 0);
+                }
+            }
+            _ => log(&mut daemon.log, &mut check),
+        }
+    }
+}
+
+fn log(log: &mut Log, check: &mut Check<'_>) {
+    let Data::Table(fields) = &check.value.value else {
+        let _: Option<()> =
+            check.mistyped("a table", "write log = { format = \"json\", level = \"info\" }");
+        return;
+    };
+    for (name, value) in fields {
+        if !known(name, LOG, "`log`", check.problems) {
+            continue;
+        }
+        let mut check = Check::new(&name.value, value, check.problems);
+        match name.value.as_str() {
+            "format" => {
+                let choice = check.choice(&[("text", Format::Text), ("json", Format::Json)]);
+                log.format = choice.unwrap_or(log.format);
+            }
+            "level" => {
+                let choice = check.choice(&[
+                    ("error", Level::Error),
+                    ("warn", Level::Warn),
+                    ("info", Level::Info),
+                    ("debug", Level::Debug),
+                ]);
+                log.level = choice.unwrap_or(log.level);
+            }
+            _ => target(&mut check),
+        }
+    }
+}
+
+/// `target`: standard error is the only one today.
+fn target(check: &mut Check<'_>) {
+    if let Data::Text(text) = &check.value.value
+        && ["journald", "syslog", "eventlog", "file"].contains(&text.as_str())
+    {
+        let message = format!("the log target `{text}` is not available in this version");
+        let _: Option<()> = check.wrong(&message, "use \"stderr\"; a service manager keeps it");
+        return;
+    }
+    check.choice(&[("auto", ()), ("stderr", ())]);
+}
+
+/// Whether a key can be used; if not, that is a problem.
+fn known(
+    name: &Spanned<String>,
+    keys: &[SubKey],
+    table: &str,
+    problems: &mut Vec<Problem>,
+) -> bool {
+    if let Some(key) = keys.iter().find(|key| key.name == name.value) {
+        let Some(obstacle) = key.availability.obstacle() else { return true };
+        let message = format!("`{}` {obstacle}", name.value);
+        problems.push(Problem::error(name.span, message).help("remove it"));
+        return false;
+    }
+    let names = || keys.iter().map(|key| key.name);
+    let help = did_you_mean(&name.value, names()).unwrap_or_else(|| {
+        if SERVICE.iter().any(|info| info.name == name.value) {
+            "it is a key of a service: put it below [service.NAME] or [defaults]".to_owned()
+        } else {
+            format!("there are {}", enumerate(names()).replace(" or ", " and "))
+        }
+    });
+    let message = format!("unknown key `{}` in {table}", name.value);
+    problems.push(Problem::error(name.span, message).help(help));
+    false
+}

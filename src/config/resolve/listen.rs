@@ -1,0 +1,409 @@
+//! The LISTEN language: where a service listens.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
+
+use crate::config::services_file::ServicesFile;
+use crate::config::suggest::did_you_mean;
+use crate::listener::endpoint::Endpoint;
+use crate::sys::{FAMILY, Family, paths};
+
+/// The longest path of a Unix socket: `sun_path` has 108 bytes with the NUL (unix(7)).
+const UNIX_PATH: usize = 107;
+
+/// What is wrong with an address, and what to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Complaint {
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+fn complain<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Complaint> {
+    Err(Complaint { message: message.into(), help: Some(help.into()) })
+}
+
+/// An address before its names are looked up.
+#[derive(Clone, Debug, PartialEq)]
+enum Form {
+    Tcp { net: Net, host: Option<Host>, port: Port },
+    Unix(String),
+    Abstract(String),
+}
+
+/// The Internet protocols that are wanted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Net {
+    Any,
+    V4,
+    V6,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Host {
+    Address(IpAddr),
+    Name(String),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Port {
+    Number(u16),
+    Name(String),
+}
+
+/// Looks up names; each one once.
+#[derive(Default)]
+pub(super) struct Names {
+    services: Option<ServicesFile>,
+    hosts: HashMap<String, Result<Vec<SocketAddr>, String>>,
+}
+
+impl Names {
+    /// The endpoints of one address, at least one.
+    pub(super) fn endpoints(&mut self, text: &str) -> Result<Vec<Endpoint>, Complaint> {
+        let (net, host, port) = match parse(text)? {
+            Form::Unix(path) => return Ok(vec![Endpoint::Unix(path.into())]),
+            Form::Abstract(name) => return Ok(vec![Endpoint::Abstract(name)]),
+            Form::Tcp { net, host, port } => (net, host, self.port(port)?),
+        };
+        let only_v6 = net == Net::V6;
+        let every: IpAddr = match net {
+            Net::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            Net::Any | Net::V6 => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let addresses = match host {
+            None => vec![SocketAddr::new(every, port)],
+            Some(Host::Address(address)) => {
+                if (net == Net::V4 && address.is_ipv6()) || (net == Net::V6 && address.is_ipv4()) {
+                    let other = if net == Net::V4 { "tcp6" } else { "tcp4" };
+                    return complain(
+                        format!("`{address}` is not an address of that protocol"),
+                        format!("use {other}:// or tcp://"),
+                    );
+                }
+                vec![SocketAddr::new(address, port)]
+            }
+            Some(Host::Name(name)) => self.host(&name, net, port)?,
+        };
+        let only_v6 = |address: &SocketAddr| only_v6 && address.is_ipv6();
+        let endpoint = |address| Endpoint::Tcp { address, only_v6: only_v6(&address) };
+        let mut endpoints = Vec::with_capacity(addresses.len());
+        for endpoint in addresses.into_iter().map(endpoint) {
+            if !endpoints.contains(&endpoint) {
+                endpoints.push(endpoint);
+            }
+        }
+        Ok(endpoints)
+    }
+
+    fn port(&mut self, port: Port) -> Result<u16, Complaint> {
+        let name = match port {
+            Port::Number(port) => return Ok(port),
+            Port::Name(name) => name,
+        };
+        let path = paths::services_file();
+        let services = self.services.get_or_insert_with(|| ServicesFile::load(&path));
+        services.port(&name).ok_or_else(|| Complaint {
+            message: format!("there is no TCP service `{name}` in {}", path.display()),
+            help: did_you_mean(&name, services.names())
+                .or_else(|| Some("write the number of the port".into())),
+        })
+    }
+
+    fn host(&mut self, name: &str, net: Net, port: u16) -> Result<Vec<SocketAddr>, Complaint> {
+        let found = self.hosts.entry(name.to_owned()).or_insert_with(|| {
+            (name, 0).to_socket_addrs().map(Iterator::collect).map_err(|error| error.to_string())
+        });
+        let addresses = match found {
+            Ok(addresses) => addresses,
+            Err(error) => {
+                return complain(
+                    format!("cannot look up the host `{name}`: {error}"),
+                    "write an address, which needs no name server at start",
+                );
+            }
+        };
+        let wanted = addresses.iter().filter(|address| match net {
+            Net::Any => true,
+            Net::V4 => address.is_ipv4(),
+            Net::V6 => address.is_ipv6(),
+        });
+        let mut wanted: Vec<SocketAddr> = wanted.copied().collect();
+        wanted.iter_mut().for_each(|address| address.set_port(port));
+        if wanted.is_empty() {
+            let family = if net == Net::V4 { "IPv4" } else { "IPv6" };
+            return complain(format!("the host `{name}` has no {family} address"), "use tcp://");
+        }
+        Ok(wanted)
+    }
+}
+
+fn parse(text: &str) -> Result<Form, Complaint> {
+    if text.trim() != text || text.is_empty() {
+        return complain(
+            format!("`{text}` is not an address to listen on"),
+            "write a port, \"127.0.0.1:7000\", \"[::1]:7000\" or \"unix:///path\"",
+        );
+    }
+    if let Some(rest) = text.strip_prefix("unix:") {
+        return unix(rest);
+    }
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (scheme, rest),
+        None if text.starts_with('/') => {
+            return complain(
+                format!("`{text}` is a path"),
+                format!("write \"unix://{text}\" for a Unix socket"),
+            );
+        }
+        None => (text.split_once(':').map_or("", |(scheme, _)| scheme), text),
+    };
+    match scheme {
+        "udp" | "udp4" | "udp6" | "npipe" | "vsock" => {
+            return complain(
+                format!("`{scheme}` addresses are not available in this version"),
+                "there are tcp://, tcp4://, tcp6:// and unix://",
+            );
+        }
+        _ if rest.len() == text.len() => return tcp(Net::Any, rest),
+        _ => {}
+    }
+    match scheme {
+        "tcp" => tcp(Net::Any, rest),
+        "tcp4" => tcp(Net::V4, rest),
+        "tcp6" => tcp(Net::V6, rest),
+        _ => Err(Complaint {
+            message: format!("unknown kind of address `{scheme}://`"),
+            help: did_you_mean(scheme, ["tcp", "tcp4", "tcp6", "unix"])
+                .or_else(|| Some("there are tcp://, tcp4://, tcp6:// and unix://".into())),
+        }),
+    }
+}
+
+fn unix(rest: &str) -> Result<Form, Complaint> {
+    if FAMILY == Family::Windows {
+        return complain("Unix sockets are not available on Windows", "use a TCP address");
+    }
+    let (path, is_abstract) = match (rest.strip_prefix('@'), rest.strip_prefix("//")) {
+        (Some(name), _) => (name, true),
+        (None, Some(path)) => (path, false),
+        (None, None) => (rest, false),
+    };
+    if path.len() > UNIX_PATH {
+        return complain(
+            format!("the path of the Unix socket has {} bytes", path.len()),
+            format!("the system allows at most {UNIX_PATH}"),
+        );
+    }
+    if is_abstract {
+        return match path {
+            "" => complain("the abstract Unix socket has no name", "write unix:@NAME"),
+            name => Ok(Form::Abstract(name.to_owned())),
+        };
+    }
+    if !path.starts_with('/') {
+        let help = format!("write an absolute path: unix:///run/{}", path.trim_start_matches("./"));
+        return complain(format!("the path `{path}` of the Unix socket is not absolute"), help);
+    }
+    if path.ends_with('/') || Path::new(path).file_name().is_none() {
+        return complain(format!("`{path}` does not name a file"), "write unix:///run/NAME.sock");
+    }
+    Ok(Form::Unix(path.to_owned()))
+}
+
+fn tcp(net: Net, text: &str) -> Result<Form, Complaint> {
+    let (host, port) = split(text)?;
+    Ok(Form::Tcp { net, host, port: parse_port(port)? })
+}
+
+fn split(text: &str) -> Result<(Option<Host>, &str), Complaint> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let Some((address, rest)) = rest.split_once(']') else {
+            return complain(format!("`{text}` has no closing bracket"), "write \"[::1]:7000\"");
+        };
+        let Some(port) = rest.strip_prefix(':') else {
+            return complain(
+                format!("`{text}` has no port"),
+                format!("write \"[{address}]:7000\""),
+            );
+        };
+        return match address.parse::<Ipv6Addr>() {
+            Ok(address) => Ok((Some(Host::Address(address.into())), port)),
+            // An address with a zone, `fe80::1%eth0`: the resolver knows the number of `eth0`.
+            Err(_)
+                if address.split_once('%').is_some_and(|(a, _)| a.parse::<Ipv6Addr>().is_ok()) =>
+            {
+                Ok((Some(Host::Name(address.to_owned())), port))
+            }
+            Err(_) => complain(
+                format!("`{address}` is not an IPv6 address"),
+                "only IPv6 addresses have brackets",
+            ),
+        };
+    }
+    let Some((host, port)) = text.rsplit_once(':') else {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return complain(
+                format!("`{text}` has no port"),
+                format!("write \"{}\"", SocketAddr::new(address, 7000)),
+            );
+        }
+        return Ok((None, text));
+    };
+    if host.contains(':') {
+        return complain(
+            format!("`{text}` is ambiguous: an IPv6 address needs brackets"),
+            match text.parse::<Ipv6Addr>() {
+                Ok(address) => format!("write \"[{address}]:7000\""),
+                Err(_) => format!("write \"[{host}]:{port}\""),
+            },
+        );
+    }
+    if host.is_empty() || host == "*" {
+        return complain(
+            format!("`{text}` has no host"),
+            format!("write \"{port}\" to listen on every address"),
+        );
+    }
+    if let Ok(address) = host.parse::<Ipv4Addr>() {
+        return Ok((Some(Host::Address(address.into())), port));
+    }
+    let valid = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if numeric || !host.chars().all(valid) {
+        return complain(
+            format!("`{host}` is not an address or the name of a host"),
+            format!("write \"127.0.0.1:{port}\", \"[::1]:{port}\" or \"localhost:{port}\""),
+        );
+    }
+    Ok((Some(Host::Name(host.to_owned())), port))
+}
+
+fn parse_port(text: &str) -> Result<Port, Complaint> {
+    if text.is_empty() {
+        return complain("the port is missing", "write a number from 0 to 65535 behind the colon");
+    }
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return match text.parse() {
+            Ok(port) if digits.len() == text.len() => Ok(Port::Number(port)),
+            _ => complain(
+                format!("`{text}` is not a port"),
+                "ports are numbers from 0 to 65535; 0 lets the system choose",
+            ),
+        };
+    }
+    if !text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '/' | '[' | ']' | ',')) {
+        return complain(
+            format!("`{text}` is not a port"),
+            "write a number from 0 to 65535 or a name of the services file",
+        );
+    }
+    Ok(Port::Name(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn endpoints(text: &str) -> Result<Vec<Endpoint>, Complaint> {
+        Names::default().endpoints(text)
+    }
+
+    fn shown(text: &str) -> String {
+        match endpoints(text) {
+            Ok(endpoints) => {
+                endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            }
+            Err(complaint) => complaint.message,
+        }
+    }
+
+    #[test]
+    fn every_form_of_an_address() {
+        for (text, expected) in [
+            ("7000", "tcp://[::]:7000"),
+            ("0", "tcp://[::]:0"),
+            ("tcp://7000", "tcp://[::]:7000"),
+            ("tcp4://7000", "tcp://0.0.0.0:7000"),
+            ("tcp6://7000", "tcp://[::]:7000"),
+            ("127.0.0.1:7000", "tcp://127.0.0.1:7000"),
+            ("[::1]:7000", "tcp://[::1]:7000"),
+            ("tcp6://[::1]:65535", "tcp://[::1]:65535"),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+        let only = |text| match &endpoints(text).unwrap()[0] {
+            Endpoint::Tcp { only_v6, .. } => *only_v6,
+            _ => unreachable!(),
+        };
+        assert!(only("tcp6://7000") && !only("7000") && !only("tcp4://7000"));
+    }
+
+    #[test]
+    fn what_is_not_an_address_is_explained() {
+        for (text, expected) in [
+            ("", "`` is not an address to listen on"),
+            (" 80", "` 80` is not an address to listen on"),
+            ("65536", "`65536` is not a port"),
+            ("-1", "`-1` is not a port"),
+            ("+1", "`+1` is not a port"),
+            ("127.0.0.1", "`127.0.0.1` has no port"),
+            ("127.0.0.1:", "the port is missing"),
+            ("::1", "`::1` is ambiguous: an IPv6 address needs brackets"),
+            ("[::1]", "`[::1]` has no port"),
+            ("[::1", "`[::1` has no closing bracket"),
+            ("[1.2.3.4]:1", "`1.2.3.4` is not an IPv6 address"),
+            (":80", "`:80` has no host"),
+            ("*:80", "`*:80` has no host"),
+            ("1.2.3:80", "`1.2.3` is not an address or the name of a host"),
+            ("a b:80", "`a b` is not an address or the name of a host"),
+            ("udp://53", "`udp` addresses are not available in this version"),
+            ("npipe:x", "`npipe` addresses are not available in this version"),
+            ("http://80", "unknown kind of address `http://`"),
+            ("/run/x.sock", "`/run/x.sock` is a path"),
+            ("tcp4://[::1]:1", "`::1` is not an address of that protocol"),
+            ("tcp6://127.0.0.1:1", "`127.0.0.1` is not an address of that protocol"),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn unix_sockets_have_absolute_paths_where_they_exist() {
+        if FAMILY == Family::Windows {
+            assert!(endpoints("unix:///run/x.sock").is_err());
+            return;
+        }
+        assert_eq!(shown("unix:///run/x.sock"), "unix:///run/x.sock");
+        assert_eq!(shown("unix:@x"), "unix:@x");
+        for bad in ["unix://x", "unix:", "unix:@", "unix:///", "unix:///x/", "unix://"] {
+            assert!(endpoints(bad).is_err(), "{bad}");
+        }
+        let long = format!("unix:///{}", "x".repeat(107));
+        assert!(endpoints(&long).is_err());
+        assert!(endpoints(&long[..long.len() - 1]).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_parsed(text in "\\PC*") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn anything_like_an_address_is_parsed(text in "(tcp|unix|:|/|\\[|\\]|[0-9]|\\.|@|%|x)*") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn what_is_announced_can_be_listened_to(address: SocketAddr) {
+            // Flow labels and zones are not part of the text form.
+            let address = SocketAddr::new(address.ip(), address.port());
+            let endpoint = Endpoint::Tcp { address, only_v6: false };
+            prop_assert_eq!(endpoints(&endpoint.to_string()), Ok(vec![endpoint]));
+        }
+    }
+}

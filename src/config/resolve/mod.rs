@@ -1,0 +1,219 @@
+//! Turns what was read into the checked configuration. Every name is looked up here, and every
+//! problem is found in one run: a wrong value never keeps the next one from being looked at.
+
+mod check;
+mod conflicts;
+mod daemon;
+mod draft;
+mod environment;
+mod limits;
+mod listen;
+mod program;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use conflicts::Conflicts;
+use draft::Draft;
+use environment::Environments;
+use listen::Names;
+
+use super::keys::Key;
+use super::raw::{Entry, Layer, Origin, Raw, RawService};
+use super::report::{Problem, Report};
+use super::source::Sources;
+use super::value::{NAME_LENGTH, is_name, to_name};
+use super::{Config, Purpose, ServiceConfig};
+use crate::listener::endpoint::Endpoint;
+
+/// Checks everything. `origin` is what the configuration as a whole is written in; `cwd` is where
+/// programs run if nothing is said, instead of the system's default.
+pub(crate) fn resolve(
+    raw: Raw,
+    origin: Origin,
+    purpose: Purpose,
+    cwd: Option<PathBuf>,
+) -> Result<(Config, Report), Report> {
+    let Raw { sources, services, layers, daemon: written, problems } = raw;
+    let mut resolver = Resolver {
+        sources: &sources,
+        problems,
+        purpose,
+        cwd,
+        search: std::env::var_os("PATH"),
+        programs: None,
+        names: Names::default(),
+        environments: Environments::new(),
+        conflicts: Conflicts::default(),
+    };
+    for layer in &layers {
+        // A default that no service uses is looked at, too.
+        let mut draft = Draft::new(origin);
+        resolver.apply(&mut draft, &layer.entries);
+    }
+    let mut daemon = daemon::default(origin);
+    if let Some(written) = &written {
+        daemon::read(&mut daemon, &written.value, &mut resolver.problems);
+    }
+    resolver.names_are_unique(&services);
+    let resolved: Vec<_> = services.iter().map(|service| resolver.service(service)).collect();
+    let report = Report::new(resolver.problems, &sources);
+    match resolved.into_iter().collect() {
+        Some(services) if report.errors() == 0 => {
+            Ok((Config { daemon, services, files: sources.paths() }, report))
+        }
+        _ => Err(report),
+    }
+}
+
+struct Resolver<'a> {
+    sources: &'a Sources,
+    problems: Vec<Problem>,
+    purpose: Purpose,
+    cwd: Option<PathBuf>,
+    /// Where programs are looked for: our own PATH.
+    search: Option<OsString>,
+    /// The names of all programs in PATH, read when the first one is missing.
+    programs: Option<Vec<String>>,
+    names: Names,
+    environments: Environments,
+    conflicts: Conflicts,
+}
+
+impl Resolver<'_> {
+    fn service(&mut self, raw: &RawService) -> Option<Arc<ServiceConfig>> {
+        self.check_name(raw);
+        let mut draft = Draft::new(raw.origin);
+        for layer in outermost_first(raw.layer.as_deref()) {
+            self.apply(&mut draft, &layer.entries);
+        }
+        self.apply(&mut draft, &raw.entries);
+        self.missing(raw, &draft);
+        let listen = self.listen(&raw.name.value, &draft);
+        self.useless(raw, &listen);
+        let program = self.program(&draft);
+        let place = |(key, span): &(Key, _)| (*key, self.sources.position(*span));
+        Some(Arc::new(ServiceConfig {
+            name: raw.name.value.as_str().into(),
+            listen,
+            socket: draft.socket.clone(),
+            bind_retry: draft.bind_retry,
+            wait: draft.wait,
+            program: program?,
+            max_sessions: draft.max_sessions,
+            over_limit: draft.over_limit,
+            session_timeout: draft.session_timeout,
+            stop_timeout: draft.stop_timeout,
+            at: self.sources.position(raw.name.span),
+            positions: draft.spans.iter().map(place).collect(),
+        }))
+    }
+
+    fn apply(&mut self, draft: &mut Draft, entries: &[Entry]) {
+        for entry in entries {
+            draft.apply(entry, self.sources, &mut self.problems);
+        }
+    }
+
+    fn check_name(&mut self, raw: &RawService) {
+        let name = &raw.name.value;
+        if is_name(name) {
+            return;
+        }
+        let message = match name.as_str() {
+            "" => "a service cannot have an empty name".to_owned(),
+            name => format!("`{name}` cannot be the name of a service"),
+        };
+        let problem = Problem::error(raw.name.span, message).fact(format!(
+            "names have letters, digits and . _ - + /, at most {NAME_LENGTH} characters"
+        ));
+        let instead = (!name.is_empty()).then(|| format!("for example `{}`", to_name(name)));
+        self.problems.push(problem.maybe_help(instead));
+    }
+
+    fn missing(&mut self, raw: &RawService, draft: &Draft) {
+        if raw.incomplete {
+            return;
+        }
+        let written = |key| draft.span(key).is_some();
+        // These are other ways to say what a service does, and are a problem already.
+        let other = written(Key::Builtin) || written(Key::Forward);
+        let name = &raw.name.value;
+        let mut missing = |what: &str, help: &str| {
+            let message = format!("service `{name}` has no `{what}`");
+            self.problems.push(Problem::error(raw.name.span, message).help(help));
+        };
+        if !written(Key::Listen) {
+            missing("listen", "say where it listens: listen = \"7000\"");
+        }
+        if !written(Key::Run) && !other {
+            missing("run", "say what it runs: run = [\"program\", \"argument\"]");
+        }
+    }
+
+    /// Keys that do nothing for this service, if they are its own and not a default.
+    fn useless(&mut self, raw: &RawService, listen: &[Endpoint]) {
+        if listen.is_empty() || listen.iter().any(|endpoint| matches!(endpoint, Endpoint::Unix(_)))
+        {
+            return;
+        }
+        for entry in &raw.entries {
+            let is_of_unix =
+                matches!(entry.key, Key::SocketMode | Key::SocketUser | Key::SocketGroup);
+            if is_of_unix && entry.key.info().availability.obstacle().is_none() {
+                let message = format!("`{}` has no effect", entry.key.name());
+                self.problems.push(
+                    Problem::warning(entry.name, message).label(format!(
+                        "`{}` listens on no Unix socket with a file",
+                        raw.name.value
+                    )),
+                );
+            }
+        }
+    }
+
+    fn listen(&mut self, service: &str, draft: &Draft) -> Vec<Endpoint> {
+        let mut listen = Vec::new();
+        for address in &draft.listen {
+            let endpoints = match self.names.endpoints(&address.value) {
+                Ok(endpoints) => endpoints,
+                Err(complaint) => {
+                    let problem = Problem::error(address.span, complaint.message);
+                    self.problems.push(problem.maybe_help(complaint.help));
+                    continue;
+                }
+            };
+            for endpoint in endpoints {
+                let interface = draft.socket.interface.as_deref();
+                let conflict = self.conflicts.add(&endpoint, interface, service, address.span);
+                self.problems.extend(conflict);
+                listen.push(endpoint);
+            }
+        }
+        listen
+    }
+
+    fn names_are_unique(&mut self, services: &[RawService]) {
+        let mut seen = std::collections::HashMap::new();
+        for service in services {
+            let first = *seen.entry(service.name.value.as_str()).or_insert(service.name.span);
+            if first != service.name.span {
+                let message = format!("there are two services named `{}`", service.name.value);
+                self.problems.push(
+                    Problem::error(service.name.span, message)
+                        .label("again here")
+                        .related(first, "the first is here"),
+                );
+            }
+        }
+    }
+}
+
+/// The defaults of a file and of those around it.
+fn outermost_first(layer: Option<&Layer>) -> Vec<&Layer> {
+    let mut layers: Vec<&Layer> =
+        std::iter::successors(layer, |layer| layer.parent.as_deref()).collect();
+    layers.reverse();
+    layers
+}

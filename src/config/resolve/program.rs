@@ -1,0 +1,160 @@
+//! Looks up what a service runs, as whom and where.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Resolver;
+use super::draft::Draft;
+use crate::config::keys::Key;
+use crate::config::report::Problem;
+use crate::config::source::{Span, Spanned};
+use crate::config::suggest::nearest;
+use crate::config::{Program, Purpose};
+use crate::sys::identity::{self, Identity, IdentityError};
+use crate::sys::{paths, program};
+
+impl Resolver<'_> {
+    /// The program of a service; what is wrong with it is a problem.
+    pub(super) fn program(&mut self, draft: &Draft) -> Option<Program> {
+        let identity = self.identity(draft);
+        let path = self.executable(draft.run.first()?)?;
+        let mut argv: Vec<_> = draft.run.iter().map(|word| word.value.clone()).collect();
+        if let Some(name) = &draft.arg0 {
+            argv[0] = name.into();
+        }
+        let cwd = match (&draft.cwd, &self.cwd) {
+            (Some(cwd), _) => cwd.value.clone(),
+            (None, Some(cwd)) => cwd.clone(),
+            (None, None) => paths::default_cwd(&path),
+        };
+        Some(Program {
+            path,
+            argv,
+            environment: self.environments.make(&draft.env, &draft.pass_env),
+            cwd,
+            identity: identity?,
+            umask: draft.umask,
+            nice: draft.nice,
+            limits: draft.limits.clone(),
+            tree: draft.tree,
+            stderr: draft.stderr.clone(),
+        })
+    }
+
+    fn executable(&mut self, name: &Spanned<std::ffi::OsString>) -> Option<PathBuf> {
+        let base = &self.sources.get(name.span.file).base;
+        let word = Path::new(&name.value);
+        let error = match program::find(word, base, self.search.as_deref()) {
+            // Without the `.` of "./hello".
+            Ok(path) => return Some(path.components().collect()),
+            Err(error) => error,
+        };
+        let shown = word.display();
+        let is_name = word.components().count() == 1 && !word.is_absolute();
+        let is_name = is_name && !name.value.as_encoded_bytes().contains(&b'/');
+        let problem = match error.kind() {
+            io::ErrorKind::NotFound if is_name => {
+                let problem = Problem::error(name.span, format!("there is no program `{shown}`"))
+                    .label("not found in PATH");
+                let beside = base.join(word);
+                if beside.is_file() {
+                    problem.help(format!(
+                        "did you forget the path? write \"./{shown}\" for {}",
+                        beside.display()
+                    ))
+                } else if let Some(near) = self.near_program(&name.value) {
+                    problem.help(format!("did you mean `{near}`?"))
+                } else {
+                    problem.help("did you forget the path?")
+                }
+            }
+            io::ErrorKind::NotFound if word.is_absolute() => {
+                Problem::error(name.span, format!("there is no program {shown}"))
+                    .help("install it, or correct the path")
+            }
+            io::ErrorKind::NotFound => {
+                Problem::error(name.span, format!("there is no program `{shown}`"))
+                    .help(format!("paths are relative to the folder {}", base.display()))
+            }
+            io::ErrorKind::IsADirectory => {
+                Problem::error(name.span, format!("`{shown}` is a folder, not a program"))
+                    .help("name a program in it")
+            }
+            io::ErrorKind::PermissionDenied => Problem::error(
+                name.span,
+                format!("the program `{shown}` cannot be executed: {error}"),
+            )
+            .help("is it executable, and may this user look into its folder?"),
+            _ => {
+                Problem::error(name.span, format!("the program `{shown}` cannot be used: {error}"))
+            }
+        };
+        self.problems.push(problem);
+        None
+    }
+
+    /// A program in PATH with a name like this one.
+    fn near_program(&mut self, name: &OsStr) -> Option<String> {
+        let name = name.to_str()?;
+        let search = self.search.as_deref();
+        let programs = self.programs.get_or_insert_with(|| {
+            let folders = search.map(std::env::split_paths).into_iter().flatten();
+            let entries = folders.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+            let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            let mut names: Vec<String> = names.collect();
+            names.sort_unstable();
+            names
+        });
+        nearest(name, programs.iter().map(String::as_str)).map(str::to_owned)
+    }
+
+    /// Who the program runs as. The outer `None` is a problem that was reported.
+    fn identity(&mut self, draft: &Draft) -> Option<Option<Identity>> {
+        let name = |name: &Option<Spanned<String>>| name.as_ref().map(|name| name.value.clone());
+        let (user, group) = (name(&draft.user), name(&draft.group));
+        let groups = draft.groups.as_ref();
+        let groups: Option<Vec<String>> =
+            groups.map(|names| names.iter().map(|name| name.value.clone()).collect());
+        let found = identity::resolve(user.as_deref(), group.as_deref(), groups.as_deref());
+        let first = [Key::User, Key::Group, Key::Groups].iter().find_map(|key| draft.span(*key));
+        match (found, first) {
+            (Ok(Some(identity)), Some(span)) if !identity::may_become(&identity) => {
+                self.cannot_become(&identity, span);
+                Some(Some(identity))
+            }
+            (Ok(identity), _) => Some(identity),
+            (Err(error), span) => {
+                let span = span_of(draft, &error).or(span)?;
+                self.problems.push(
+                    Problem::error(span, error.to_string())
+                        .help("write the name or the number of an account of this machine"),
+                );
+                None
+            }
+        }
+    }
+
+    fn cannot_become(&mut self, identity: &Identity, span: Span) {
+        let message = format!("this process cannot become the user `{}`", identity.name);
+        let problem = match self.purpose {
+            Purpose::Run => Problem::error(span, message),
+            Purpose::Check => Problem::warning(span, message),
+        };
+        self.problems.push(problem.help(
+            "run inetd as root (or with CAP_SETUID and CAP_SETGID), or run the program as yourself",
+        ));
+    }
+}
+
+/// The place of a name that does not exist.
+fn span_of(draft: &Draft, error: &IdentityError) -> Option<Span> {
+    match error {
+        IdentityError::UnknownUser(_) => draft.user.as_ref().map(|user| user.span),
+        IdentityError::UnknownGroup(name) => {
+            let listed = draft.groups.iter().flatten();
+            draft.group.iter().chain(listed).find(|group| group.value == *name).map(|g| g.span)
+        }
+        _ => None,
+    }
+}

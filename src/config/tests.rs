@@ -1,0 +1,356 @@
+//! Whole configurations: what a file or a command line becomes.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::keys::{Key, SERVICE};
+use super::*;
+use crate::record::log::{Format, Level};
+use crate::sys::{FAMILY, Family};
+
+/// A file of `tests/data/good`.
+fn good(name: &str, format: &str) -> Config {
+    let path = Path::new("tests/data/good").join(name);
+    load(&path, format.parse().unwrap(), Purpose::Check)
+        .unwrap_or_else(|report| panic!("{}", report.render()))
+        .0
+}
+
+fn service<'a>(config: &'a Config, name: &str) -> &'a ServiceConfig {
+    config.services.iter().find(|service| *service.name == *name).unwrap()
+}
+
+fn listens(service: &ServiceConfig) -> Vec<String> {
+    service.listen.iter().map(ToString::to_string).collect()
+}
+
+fn argv(service: &ServiceConfig) -> Vec<&str> {
+    service.program.argv.iter().map(|word| word.to_str().unwrap()).collect()
+}
+
+fn names(config: &Config) -> Vec<&str> {
+    config.services.iter().map(|service| &*service.name).collect()
+}
+
+#[test]
+fn every_key_has_its_meaning() {
+    let config = good("full.toml", "auto");
+    assert_eq!(names(&config), ["hello", "a.b/c+d_e-f", "one", "two"]);
+    let log = Log { format: Format::Json, level: Level::Debug };
+    let control = Control::At("/run/inetd-test.sock".into());
+    assert_eq!(config.daemon, Daemon { control, max_sessions: Some(100), log });
+    let hello = service(&config, "hello");
+    assert_eq!(
+        listens(hello),
+        [
+            "tcp://127.0.0.1:7000",
+            "tcp://[::1]:7000",
+            "tcp://[::]:7001",
+            "tcp://0.0.0.0:7001",
+            "tcp://[::]:0",
+            "tcp://[::]:0"
+        ]
+    );
+    let socket = SocketOptions {
+        backlog: 16,
+        keepalive: false,
+        send_buffer: Some(65536),
+        receive_buffer: Some(65536),
+        ..SocketOptions::default()
+    };
+    assert_eq!(hello.socket, socket);
+    assert_eq!(argv(hello), ["-hello", "--polite", ""]);
+    assert!(hello.program.path.is_absolute() && hello.program.cwd.is_absolute());
+    assert!(hello.program.cwd.join("full.toml").exists());
+    let set: Vec<_> = hello.program.environment.iter().collect();
+    assert!(set.contains(&&("GREETING".into(), "hello = world".into())), "{set:?}");
+    assert!(!set.iter().any(|(name, _)| name == "FROM"), "a service's own table replaces it");
+    assert!(hello.wait);
+    assert_eq!(hello.program.stderr, Stderr::Log);
+    assert_eq!(hello.program.tree, Tree::Leave);
+    assert_eq!(hello.max_sessions, Some(7));
+    assert_eq!(hello.over_limit, OverLimit::Reject);
+    assert_eq!(hello.session_timeout, Some(Duration::from_secs(3600)));
+    assert_eq!(hello.stop_timeout, Duration::from_millis(250));
+    assert_eq!(hello.bind_retry, Some(Duration::from_millis(250)));
+    assert!(config.place(hello.position(Key::Listen)).ends_with("full.toml:15:10"));
+    assert!(config.place(hello.position(Key::StopTimeout)).ends_with("full.toml:10:16"));
+    assert!(config.place(hello.position(Key::User)).ends_with("full.toml:14:10"));
+}
+
+#[test]
+fn what_is_not_written_has_its_default() {
+    let config = good("full.toml", "auto");
+    let other = service(&config, "a.b/c+d_e-f");
+    assert_eq!(other.max_sessions, None);
+    assert_eq!(other.session_timeout, None);
+    assert_eq!(other.bind_retry, None);
+    assert_eq!(other.over_limit, OverLimit::Queue);
+    assert!(matches!(&other.program.stderr, Stderr::File(path) if path.is_absolute()));
+    assert!(other.socket.nodelay, "from [defaults]");
+    let (one, two) = (service(&config, "one"), service(&config, "two"));
+    assert!(!one.socket.nodelay, "the nearer [defaults] win");
+    assert!(two.socket.nodelay, "an included file has the defaults of the file around it");
+    assert_eq!(one.over_limit, OverLimit::Reject);
+    assert_eq!(two.over_limit, OverLimit::Queue);
+    assert_eq!(one.stop_timeout, Duration::from_millis(250));
+    assert_eq!(two.stop_timeout, Duration::from_secs(60));
+    assert_eq!(one.max_sessions, Some(512));
+    assert!(Arc::ptr_eq(&one.program.environment, &two.program.environment));
+    assert!(config.place(one.at).replace('\\', "/").ends_with("good/parts/one.toml:5:10"));
+}
+
+#[test]
+fn unix_keys_have_their_meaning() {
+    if FAMILY == Family::Windows {
+        return;
+    }
+    let config = good("unix.toml", "auto");
+    let hello = service(&config, "hello");
+    assert_eq!(listens(hello), ["unix:///run/hello.sock", "unix:@hello"]);
+    let socket = &hello.socket;
+    assert_eq!((socket.mode, socket.user, socket.group), (Some(0o660), Some(0), Some(0)));
+    assert_eq!((socket.interface.as_deref(), socket.freebind), (Some("lo"), true));
+    let program = &hello.program;
+    assert_eq!((program.umask, program.nice), (0o077, Some(10)));
+    assert_eq!(program.cwd, Path::new("/"));
+    let limits: Vec<_> = program.limits.iter().map(|l| (l.resource, l.value)).collect();
+    assert_eq!(
+        limits,
+        [
+            (Resource::Files, Some(64)),
+            (Resource::Cpu, Some(60)),
+            (Resource::AddressSpace, Some(1 << 30)),
+            (Resource::Core, Some(0)),
+            (Resource::Processes, None),
+            (Resource::FileSize, Some(1024)),
+            (Resource::Data, None),
+            (Resource::Stack, Some(8 << 20)),
+        ]
+    );
+}
+
+#[test]
+fn classic_files_mean_what_their_daemon_meant() {
+    if FAMILY == Family::Windows {
+        return;
+    }
+    let config = good("openbsd.conf", "openbsd");
+    assert_eq!(names(&config), ["7000", "7001", "7002", "7003", "7000/tcp6"]);
+    assert_eq!(config.daemon.max_sessions, None);
+    let first = service(&config, "7000");
+    assert_eq!(listens(first), ["tcp://0.0.0.0:7000"]);
+    assert_eq!(argv(first), ["sh", "-c", "exit"]);
+    assert_eq!((first.max_sessions, first.bind_retry), (None, Some(Duration::from_secs(1))));
+    assert_eq!(first.program.stderr, Stderr::Socket);
+    assert_eq!(first.program.cwd, Path::new("/"));
+    assert!(config.place(first.at).ends_with("openbsd.conf:5:1"));
+    let second = service(&config, "7001");
+    assert_eq!(listens(second), ["tcp://127.0.0.1:7001", "tcp://[::1]:7001"]);
+    assert_eq!(argv(second), ["sh", "#", "not", "a", "comment", "--more"]);
+    let third = service(&config, "7002");
+    assert_eq!(listens(third), ["tcp://[::1]:7002"]);
+    assert!(third.wait && !second.wait);
+    assert_eq!(listens(service(&config, "7003")), ["tcp://0.0.0.0:7003"]);
+    let last = service(&config, "7000/tcp6");
+    assert!(matches!(
+        last.listen[..],
+        [crate::listener::endpoint::Endpoint::Tcp { only_v6: true, .. }]
+    ));
+}
+
+#[test]
+fn each_dialect_is_read_as_its_own() {
+    if FAMILY == Family::Windows {
+        return;
+    }
+    // `auto` knows this one by its `/`.
+    let config = good("freebsd.conf", "auto");
+    let first = service(&config, "7001");
+    assert_eq!(listens(first), ["tcp://[::]:7001"]);
+    assert_eq!((first.max_sessions, argv(first)), (Some(20), vec!["sh", "\"x", "y\""]));
+    assert_eq!(service(&config, "7002").max_sessions, None);
+    let upper = service(&config, "/run/upper.sock");
+    assert_eq!((upper.socket.mode, upper.socket.user), (Some(0o660), Some(0)));
+    assert_eq!(service(&config, "/run/x.sock").socket.mode, Some(0o600));
+
+    let config = good("netbsd.conf", "netbsd");
+    let first = service(&config, "7001");
+    assert_eq!(listens(first), ["tcp://127.0.0.1:7001"]);
+    assert_eq!(argv(first), ["sh", "two words", "a \"bc"]);
+    let buffers = (first.socket.receive_buffer, first.socket.send_buffer);
+    assert_eq!(buffers, (Some(64 << 10), Some(1 << 20)));
+    assert_eq!(argv(service(&config, "7003")), ["sh", "--from-continuation"]);
+
+    let config = good("inetutils.conf", "inetutils");
+    assert_eq!(listens(service(&config, "7001")), ["tcp://127.0.0.1:7001"]);
+    assert_eq!(argv(service(&config, "7001")), ["sh", "x y", "a b"]);
+    let only_v6 = |name: &str| match service(&config, name).listen[..] {
+        [crate::listener::endpoint::Endpoint::Tcp { only_v6, .. }] => only_v6,
+        _ => unreachable!(),
+    };
+    assert!(!only_v6("7002") && only_v6("7003"));
+
+    let config = good("busybox.conf", "busybox");
+    assert_eq!(argv(service(&config, "7001")), ["sh", "-c", "exit"]);
+    assert_eq!(listens(service(&config, "7002")), ["tcp://[::]:7002"]);
+}
+
+#[test]
+fn a_folder_is_read_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = std::path::absolute("tests/data/bin/hello").unwrap();
+    for (file, name, port) in [("b.toml", "second", 7001), ("a.toml", "first", 7000)] {
+        let text =
+            format!("[service.{name}]\nlisten = \"{port}\"\nrun = ['{}']\n", program.display());
+        std::fs::write(folder.path().join(file), text).unwrap();
+    }
+    std::fs::write(folder.path().join("c.txt"), "not a configuration").unwrap();
+    std::fs::write(folder.path().join(".hidden.toml"), "not = [").unwrap();
+    let (config, report) = load(folder.path(), FileFormat::Auto, Purpose::Run).unwrap();
+    assert_eq!(names(&config), ["first", "second"]);
+    assert_eq!(config.daemon.max_sessions, Some(4096));
+    assert!(report.is_empty());
+}
+
+#[test]
+fn a_user_that_cannot_be_become_is_an_error_only_to_run() {
+    if FAMILY == Family::Windows {
+        return;
+    }
+    let line = CommandLine {
+        listen: vec!["0".into()],
+        run: vec!["tests/data/bin/hello".into()],
+        settings: vec![(Key::User, "1".into())],
+        name: None,
+    };
+    let (config, checked) = from_command_line(&line, Purpose::Check).unwrap();
+    let identity = config.services[0].program.identity.clone();
+    let may = identity.is_none_or(|identity| crate::sys::identity::may_become(&identity));
+    assert_eq!(checked.warnings(), usize::from(!may));
+    assert_eq!(from_command_line(&line, Purpose::Run).is_ok(), may);
+}
+
+fn command_line(settings: &[(Key, &str)]) -> CommandLine {
+    CommandLine {
+        listen: vec!["127.0.0.1:7000".into(), "tcp6://7001".into()],
+        run: ["tests/data/bin/hello", "two words", "\"quoted\"", ""].map(OsString::from).to_vec(),
+        settings: settings.iter().map(|(key, value)| (*key, (*value).to_owned())).collect(),
+        name: None,
+    }
+}
+
+#[test]
+fn a_printed_command_line_is_the_same_service() {
+    let line = command_line(&[
+        (Key::MaxSessions, "40"),
+        (Key::Nodelay, "true"),
+        (Key::SendBuffer, "64k"),
+        (Key::Env, "A=1"),
+        (Key::Env, "B=x = y"),
+        (Key::PassEnv, "PATH,HOME"),
+        (Key::SessionTimeout, "1h"),
+        (Key::OverLimit, "reject"),
+        (Key::Stderr, "file:target.log"),
+    ]);
+    let (config, report) = from_command_line(&line, Purpose::Run).unwrap();
+    assert!(report.is_empty(), "{}", report.render());
+    assert_eq!(config.daemon.control, Control::Off);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inetd.toml");
+    let text = to_toml(&line);
+    std::fs::write(&path, &text).unwrap();
+    let loaded = load(&path, FileFormat::Auto, Purpose::Run);
+    let (loaded, _) = loaded.unwrap_or_else(|report| panic!("{text}\n{}", report.render()));
+    let (a, b) = (&config.services[0], &loaded.services[0]);
+    assert_eq!(&*a.name, "hello");
+    assert_eq!(a.bind_retry, None);
+    assert_eq!(a.program.cwd, std::env::current_dir().unwrap());
+    let parts = |s: &ServiceConfig| {
+        let limits =
+            (s.max_sessions, s.over_limit, s.session_timeout, s.stop_timeout, s.bind_retry);
+        (s.name.clone(), s.listen.clone(), s.socket.clone(), s.wait, s.program.clone(), limits)
+    };
+    assert_eq!(parts(a), parts(b), "{text}");
+}
+
+#[test]
+fn a_command_line_is_explained_like_a_file() {
+    let mut line = command_line(&[
+        (Key::MaxSessions, "many"),
+        (Key::Env, "A"),
+        (Key::Tree, "kill"),
+        (Key::Tree, "leave"),
+        (Key::Tls, "x=y"),
+    ]);
+    line.listen = vec!["70000".into()];
+    let report = from_command_line(&line, Purpose::Run).unwrap_err();
+    assert_eq!(report.errors(), 5, "{}", report.render());
+    let text = report.render();
+    assert!(text.contains(" --> command line:1:28\n"), "{text}");
+    assert!(text.contains("--tree is given twice"), "{text}");
+    line.listen.clear();
+    line.run.clear();
+    assert!(from_command_line(&line, Purpose::Run).is_err());
+}
+
+#[test]
+fn key_names_and_formats_are_unique() {
+    let names: HashSet<_> = SERVICE.iter().map(|info| info.name).collect();
+    assert_eq!(names.len(), SERVICE.len());
+    for (name, format) in FileFormat::NAMES {
+        assert_eq!(name.parse::<FileFormat>().unwrap(), format);
+    }
+    let error = "inet".parse::<FileFormat>().unwrap_err().to_string();
+    assert!(error.starts_with("unknown format `inet`: use `auto`, "), "{error}");
+}
+
+/// Reads a text as every format.
+fn load_text(text: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, format) in FileFormat::NAMES {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let (Ok((_, report)) | Err(report)) = load(&path, format, Purpose::Check);
+        report.render();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_bytes_can_be_loaded(bytes: Vec<u8>) {
+        load_text(&bytes);
+    }
+
+    #[test]
+    fn anything_like_a_classic_file_can_be_loaded(
+        words in "((7000|::1|/x|:a:b:0660:/x|\\*:|x:|stream|dgram|tcp|tcp6|tcp,sndbuf=1k|unix|wait|nowait|[/.:][0-9]*|root|a.b|internal|/bin/sh|\"|'|#|#@|\\\\|é)[ \t\n]{0,2}){0,60}"
+    ) {
+        load_text(words.as_bytes());
+    }
+
+    #[test]
+    fn any_command_line_is_explained_or_works(
+        listen in "[0-9a-z:/\\[\\].]{0,9}",
+        key in 0..SERVICE.len(),
+        value in "\\PC{0,9}",
+        program in "\\PC{0,9}",
+    ) {
+        let line = CommandLine {
+            listen: vec![listen.replace(|c: char| c.is_alphabetic(), "")],
+            run: vec![program.into()],
+            settings: vec![(SERVICE[key].key, value)],
+            name: None,
+        };
+        let (Ok((_, report)) | Err(report)) = from_command_line(&line, Purpose::Check);
+        report.render();
+        to_toml(&line).parse::<toml::Table>().unwrap();
+    }
+}

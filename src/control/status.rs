@@ -1,0 +1,58 @@
+//! What `GET /v1/status` tells.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use crate::front::Front;
+use crate::listener::endpoint::Endpoint;
+use crate::service::Service;
+
+/// The daemon.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Its process id.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// Its services, by name.
+    pub services: Vec<ServiceStatus>,
+}
+
+/// A service.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it listens now.
+    pub listen: Vec<String>,
+    /// Sessions now.
+    pub sessions: u32,
+    /// Sessions at a time at the most; none is no limit.
+    pub max_sessions: Option<u32>,
+    /// Programs started since the daemon began.
+    pub started: u64,
+    /// Connections refused.
+    pub refused: u64,
+    /// Programs that could not be started.
+    pub failed: u64,
+}
+
+/// Describes the daemon.
+pub fn status(front: &Front, services: &[(Arc<Service>, Vec<Endpoint>)]) -> Status {
+    let services = services.iter().map(|(service, endpoints)| ServiceStatus {
+        name: service.name.to_string(),
+        listen: endpoints.iter().map(ToString::to_string).collect(),
+        sessions: front.admission.in_use(service.id),
+        max_sessions: service.setup().config.max_sessions,
+        started: service.counters.started.load(Ordering::Relaxed),
+        refused: service.counters.refused.load(Ordering::Relaxed),
+        failed: service.counters.failed.load(Ordering::Relaxed),
+    });
+    Status {
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        services: services.collect(),
+    }
+}

@@ -1,0 +1,127 @@
+//! A listener is ready: may a connection come in, and what is done with it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::start::Arrival;
+use super::{Front, Notice};
+use crate::admission::{Entry, Refusal};
+use crate::listener::Listener;
+use crate::listener::endpoint::{Address, Endpoint};
+use crate::record::Subject;
+use crate::record::log::Level;
+use crate::service::Service;
+use crate::sys::AcceptFailure;
+use crate::sys::socket::{Connection, accept_failure};
+
+/// How long a listener rests when descriptors or memory are used up.
+const RESOURCE_PAUSE: Duration = Duration::from_millis(200);
+
+impl Front {
+    /// A listener may have a connection. It is not armed, so no other thread is here with it.
+    pub(super) fn visit(&self, listener: &Arc<Listener>) {
+        if listener.is_closed() {
+            return;
+        }
+        let service = listener.service();
+        let setup = service.setup();
+        if let Some(until) = service.paused_until(Instant::now()) {
+            self.notify(Notice::ResumeAt(Arc::clone(listener), until));
+            return;
+        }
+        match self.admission.enter(service.id, listener.id, setup.config.over_limit) {
+            Entry::Sleep => {}
+            Entry::Admitted(permit) if setup.config.wait => {
+                self.start_wait_server(listener, service, setup, permit);
+            }
+            Entry::Admitted(permit) => {
+                let Some((connection, peer)) = self.accept(listener) else { return };
+                // Without a local address the peer is gone already: there is nobody to serve.
+                if let Some(local) = local_address(listener, &connection) {
+                    let (id, tries) = (self.next_session(), 0);
+                    let arrival =
+                        Arrival { id, service, setup, permit, connection, peer, local, tries };
+                    self.start_session(arrival);
+                }
+            }
+            Entry::Refused(refusal) => {
+                if let Some((connection, peer)) = self.accept(listener) {
+                    drop(connection);
+                    self.refused(&service, &peer, refusal);
+                }
+            }
+        }
+    }
+
+    /// Accepts one connection and arms the listener again: at once or, if something is wrong,
+    /// later.
+    fn accept(&self, listener: &Arc<Listener>) -> Option<(Connection, Address)> {
+        let error = match listener.accept() {
+            Ok(accepted) => {
+                // Before the launch, so that another thread can take the next connection.
+                self.arm(listener);
+                return Some(accepted);
+            }
+            Err(error) => error,
+        };
+        match accept_failure(&error) {
+            AcceptFailure::Empty | AcceptFailure::PeerGone => self.arm(listener),
+            AcceptFailure::Resources => {
+                self.accept_error(listener, Level::Warn, &error);
+                self.resume_later(listener);
+            }
+            AcceptFailure::Broken => {
+                self.accept_error(listener, Level::Error, &error);
+                let until = listener.service().back_off(Instant::now());
+                self.notify(Notice::ResumeAt(Arc::clone(listener), until));
+            }
+        }
+        None
+    }
+
+    /// Lets a listener accept again.
+    pub fn arm(&self, listener: &Arc<Listener>) {
+        if let Err(error) = listener.arm(&self.poller) {
+            // Only memory can be short here. Without another try the service would be deaf.
+            self.accept_error(listener, Level::Error, &error);
+            self.resume_later(listener);
+        }
+    }
+
+    /// A listener comes back from a `wait` server. It is not armed yet.
+    pub fn take_back(&self, listener: &Listener) {
+        if let Err(error) = listener.socket().take_back() {
+            self.accept_error(listener, Level::Error, &error);
+        }
+    }
+
+    fn resume_later(&self, listener: &Arc<Listener>) {
+        let at = Instant::now() + RESOURCE_PAUSE;
+        self.notify(Notice::ResumeAt(Arc::clone(listener), at));
+    }
+
+    fn refused(&self, service: &Service, peer: &Address, refusal: Refusal) {
+        service.refused();
+        let subject =
+            Subject { service: &service.name, session: None, peer: Some(peer), pid: None };
+        self.recorder.refuse(subject, refusal);
+    }
+
+    fn accept_error(&self, listener: &Listener, level: Level, error: &io::Error) {
+        let service = listener.service();
+        let subject = Subject { service: &service.name, session: None, peer: None, pid: None };
+        self.recorder.accept_error(subject, level, error);
+    }
+}
+
+/// Our end of a connection.
+fn local_address(listener: &Listener, connection: &Connection) -> Option<Address> {
+    match listener.local() {
+        // A specific address is the connection's own; only for a wildcard the system is asked.
+        Endpoint::Tcp { address, .. } if !address.ip().is_unspecified() => Some((*address).into()),
+        Endpoint::Tcp { .. } => connection.local().ok(),
+        Endpoint::Unix(path) => Some(Address::Unix(Some(path.clone()))),
+        Endpoint::Abstract(name) => Some(Address::Unix(Some(format!("@{name}").into()))),
+    }
+}

@@ -1,0 +1,252 @@
+//! The front: a few threads that all do the same. Each waits for one event and deals with it
+//! to the end: a listener is ready, so it admits, accepts, arms the listener again and
+//! launches; or a program has ended, so it reaps. While one thread waits for a program to be
+//! loaded, the next event goes to another thread.
+//!
+//! Nothing here waits for a peer, for the log or for the [`crate::supervisor`].
+
+mod accept;
+mod start;
+
+use std::collections::HashMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::admission::Admission;
+use crate::listener::{Listener, ListenerId};
+use crate::reap;
+use crate::record::Recorder;
+use crate::record::log::Level;
+use crate::session::stderr::StderrPipe;
+use crate::session::{SessionId, SessionTable};
+use crate::sys::poll::Poller;
+
+pub use self::start::Arrival;
+
+/// Who an event is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// A listener is ready, or shall look whether it is.
+    Listener(ListenerId),
+    /// The program of a session has ended.
+    Session(SessionId),
+    /// There may be room for listeners that sleep in [`Admission`].
+    Offer,
+    /// A connection whose program could not be started for want of resources is to be tried again.
+    Again,
+    /// The threads shall end.
+    Quit,
+}
+
+/// Tokens are numbers to the poller: two bits of kind, the rest is the id.
+const KIND_SHIFT: u32 = 62;
+
+impl From<Token> for u64 {
+    fn from(token: Token) -> Self {
+        match token {
+            Token::Listener(id) => id,
+            Token::Session(id) => (1 << KIND_SHIFT) | id,
+            Token::Offer => 2 << KIND_SHIFT,
+            Token::Again => (2 << KIND_SHIFT) | 1,
+            Token::Quit => (2 << KIND_SHIFT) | 2,
+        }
+    }
+}
+
+impl From<u64> for Token {
+    fn from(number: u64) -> Self {
+        let id = number & ((1 << KIND_SHIFT) - 1);
+        match (number >> KIND_SHIFT, id) {
+            (0, id) => Self::Listener(id),
+            (1, id) => Self::Session(id),
+            (_, 0) => Self::Offer,
+            (_, 1) => Self::Again,
+            _ => Self::Quit,
+        }
+    }
+}
+
+/// What the front tells the supervisor.
+#[derive(Debug)]
+pub enum Notice {
+    /// A listener shall be armed again at that time.
+    ResumeAt(Arc<Listener>, Instant),
+    /// A session has a `session_timeout`.
+    Deadline(SessionId, Instant),
+    /// Somebody has to read the standard error of a program.
+    Stderr(StderrPipe),
+    /// A program has ended but left processes behind that are being killed.
+    Lingering(Box<reap::Ended>),
+    /// A connection waits for the resources to start its program.
+    Postponed(Box<Arrival>),
+    /// Programs have been reaped since [`Front::sweeping`]; they may have left orphans.
+    Reaped,
+}
+
+/// What the front threads and the supervisor share.
+#[derive(Debug)]
+pub struct Front {
+    /// The queue of events.
+    pub poller: Arc<Poller>,
+    /// The slots.
+    pub admission: Arc<Admission>,
+    /// The running programs.
+    pub sessions: SessionTable,
+    /// Where sessions are recorded.
+    pub recorder: Recorder,
+    listeners: Mutex<HashMap<ListenerId, Arc<Listener>>>,
+    notices: UnboundedSender<Notice>,
+    last_session: AtomicU64,
+    last_listener: AtomicU64,
+    stopping: AtomicBool,
+    reaped: AtomicBool,
+    /// Connections for [`Token::Again`].
+    postponed: Mutex<Vec<Arrival>>,
+}
+
+impl Front {
+    /// A front without listeners.
+    pub fn new(
+        recorder: Recorder,
+        max_sessions: Option<u32>,
+        notices: UnboundedSender<Notice>,
+    ) -> io::Result<Arc<Self>> {
+        let poller = Arc::new(Poller::new()?);
+        Ok(Arc::new(Self {
+            admission: Admission::new(Arc::clone(&poller), max_sessions),
+            poller,
+            sessions: SessionTable::default(),
+            recorder,
+            listeners: Mutex::default(),
+            notices,
+            last_session: AtomicU64::new(0),
+            last_listener: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            reaped: AtomicBool::new(false),
+            postponed: Mutex::default(),
+        }))
+    }
+
+    /// Starts the threads: one for each processor, so that programs start on all of them, and
+    /// two at least, so that one slow start never stops everything.
+    pub fn start(self: &Arc<Self>) -> io::Result<()> {
+        let threads = std::thread::available_parallelism().map_or(2, |n| n.get().max(2));
+        for _ in 0..threads {
+            let front = Arc::clone(self);
+            std::thread::Builder::new()
+                .name("front".into())
+                .stack_size(256 * 1024)
+                .spawn(move || front.run())?;
+        }
+        Ok(())
+    }
+
+    /// Adds a bound listener and lets it accept.
+    pub fn add_listener(
+        &self,
+        make: impl FnOnce(ListenerId, &Poller) -> io::Result<Listener>,
+    ) -> io::Result<Arc<Listener>> {
+        let id = self.last_listener.fetch_add(1, Ordering::Relaxed) + 1;
+        let listener = Arc::new(make(id, &self.poller)?);
+        lock(&self.listeners).insert(id, Arc::clone(&listener));
+        listener.arm(&self.poller)?;
+        Ok(listener)
+    }
+
+    /// Takes a listener away; its socket is closed when nobody uses it any more.
+    pub fn remove_listener(&self, listener: &Listener) {
+        listener.close();
+        lock(&self.listeners).remove(&listener.id);
+    }
+
+    /// From now on a session that begins after all (its connection was accepted before) gets a
+    /// deadline.
+    pub fn stopping(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// A program was reaped. The supervisor hears of the first one only.
+    pub fn reaped(&self) {
+        if !self.reaped.load(Ordering::Relaxed) && !self.reaped.swap(true, Ordering::Relaxed) {
+            self.notify(Notice::Reaped);
+        }
+    }
+
+    /// The supervisor looks for orphans now and wants to hear of the next program.
+    pub fn sweeping(&self) {
+        self.reaped.store(false, Ordering::Relaxed);
+    }
+
+    /// Tells the supervisor. If it is gone, so is the daemon.
+    pub fn notify(&self, notice: Notice) {
+        self.notices.send(notice).ok();
+    }
+
+    /// Tries again to start the program of a connection.
+    pub fn again(&self, arrival: Arrival) {
+        lock(&self.postponed).push(arrival);
+        // Fails only if memory is used up; then the next one takes this one with it.
+        self.poller.post(Token::Again.into()).ok();
+    }
+
+    fn run(&self) {
+        loop {
+            let token = match self.poller.wait() {
+                Ok(token) => Token::from(token),
+                Err(error) => {
+                    let text = format!("Cannot wait for connections any more: {error}");
+                    self.recorder.log().say(Level::Error, text);
+                    return;
+                }
+            };
+            if token == Token::Quit {
+                // Passed on to the next thread.
+                self.poller.post(token.into()).ok();
+                return;
+            }
+            // A fault in one session must not take the others with it.
+            if catch_unwind(AssertUnwindSafe(|| self.deal_with(token))).is_err() {
+                let text = format!("Internal fault while dealing with {token:?}");
+                self.recorder.log().say(Level::Error, text);
+            }
+        }
+    }
+
+    fn deal_with(&self, token: Token) {
+        match token {
+            Token::Listener(id) => {
+                if let Some(listener) = self.listener(id) {
+                    self.visit(&listener);
+                }
+            }
+            Token::Session(id) => reap::program_ended(self, id),
+            Token::Offer => {
+                while let Some(id) = self.admission.next_offered() {
+                    if let Some(listener) = self.listener(id) {
+                        self.visit(&listener);
+                    }
+                }
+            }
+            Token::Again => {
+                let arrival = lock(&self.postponed).pop();
+                if let Some(arrival) = arrival {
+                    self.start_session(arrival);
+                }
+            }
+            Token::Quit => {}
+        }
+    }
+
+    fn listener(&self, id: ListenerId) -> Option<Arc<Listener>> {
+        lock(&self.listeners).get(&id).cloned()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,169 @@
+//! From an admitted connection to a session.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::{Front, Notice, Token};
+use crate::admission::Permit;
+use crate::launch::environment::{Ends, Facts};
+use crate::launch::{Launched, Request, launch};
+use crate::listener::Listener;
+use crate::listener::endpoint::Address;
+use crate::reap;
+use crate::record::Subject;
+use crate::service::{Service, Setup};
+use crate::session::stderr::StderrPipe;
+use crate::session::{Session, SessionId};
+use crate::sys::socket::Connection;
+use crate::sys::spawn::Stdio;
+use crate::sys::{SpawnError, SpawnStage};
+
+/// How often a start is tried again that failed for want of descriptors, memory or processes.
+const TRIES: u8 = 50;
+
+/// An admitted connection whose program is to be started.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The number of the session that it will be.
+    pub id: SessionId,
+    /// The service.
+    pub service: Arc<Service>,
+    /// Its settings.
+    pub setup: Arc<Setup>,
+    /// The slot.
+    pub permit: Permit,
+    /// The connection.
+    pub connection: Connection,
+    /// The peer's address.
+    pub peer: Address,
+    /// Our address.
+    pub local: Address,
+    /// How often it was tried.
+    pub tries: u8,
+}
+
+/// What a session consists of besides its program.
+struct Parts {
+    id: SessionId,
+    service: Arc<Service>,
+    setup: Arc<Setup>,
+    permit: Permit,
+    peer: Option<Address>,
+    borrowed: Option<Arc<Listener>>,
+}
+
+impl Front {
+    /// Starts the program of a connection.
+    pub(super) fn start_session(&self, mut arrival: Arrival) {
+        let id = arrival.id;
+        let launched = launch(Request {
+            setup: &arrival.setup,
+            stdio: Stdio::Connection(&arrival.connection),
+            facts: Facts {
+                service: &arrival.service.name,
+                session: id,
+                ends: Ends::Connection { local: &arrival.local, remote: &arrival.peer },
+            },
+        });
+        match launched {
+            Ok(launched) => {
+                let Arrival { service, setup, permit, connection, peer, .. } = arrival;
+                // The program has it now; the peer must see the end when the program ends.
+                drop(connection);
+                let peer = Some(peer);
+                self.begin(Parts { id, service, setup, permit, peer, borrowed: None }, launched);
+            }
+            Err(error) if error.is_temporary() && arrival.tries < TRIES => {
+                arrival.tries += 1;
+                self.notify(Notice::Postponed(Box::new(arrival)));
+            }
+            Err(error) => {
+                self.failed(&arrival.service, &arrival.setup, id, Some(&arrival.peer), &error);
+            }
+        }
+    }
+
+    /// Starts the server of a `wait` service on the listening socket.
+    pub(super) fn start_wait_server(
+        &self,
+        listener: &Arc<Listener>,
+        service: Arc<Service>,
+        setup: Arc<Setup>,
+        permit: Permit,
+    ) {
+        if !listener.socket().is_ready() {
+            // Whoever was waiting has gone.
+            self.arm(listener);
+            return;
+        }
+        let id = self.next_session();
+        let ends = Ends::Listener { local: listener.local() };
+        let facts = Facts { service: &service.name, session: id, ends };
+        let request = Request { setup: &setup, stdio: Stdio::Listener(listener.socket()), facts };
+        let lent = listener.socket().lend();
+        let lent = lent.map_err(|error| SpawnError { stage: SpawnStage::Stdio, error });
+        match lent.and_then(|()| launch(request)) {
+            Ok(launched) => {
+                let borrowed = Some(Arc::clone(listener));
+                self.begin(Parts { id, service, setup, permit, peer: None, borrowed }, launched);
+            }
+            Err(error) => {
+                self.failed(&service, &setup, id, None, &error);
+                self.take_back(listener);
+                self.arm(listener);
+            }
+        }
+    }
+
+    /// A program runs: from here on it is a session.
+    fn begin(&self, parts: Parts, launched: Launched) {
+        let Parts { id, service, setup, permit, peer, borrowed } = parts;
+        let Launched { child, stderr } = launched;
+        let started = Instant::now();
+        service.launched();
+        if borrowed.is_none() {
+            service.recovered();
+        }
+        if let Some(reader) = stderr {
+            let service = Arc::clone(&service.name);
+            let pipe = StderrPipe { service, session: id, pid: child.id(), reader };
+            self.notify(Notice::Stderr(pipe));
+        }
+        if let Some(timeout) = setup.config.session_timeout {
+            self.notify(Notice::Deadline(id, started + timeout));
+        }
+        let stop_timeout = setup.config.stop_timeout;
+        let session = Session { id, service, setup, peer, child, started, borrowed, permit };
+        self.recorder.start(session.subject());
+        self.sessions.insert(session);
+        // Only now, so that whoever hears of the end finds the session.
+        let watched = self
+            .sessions
+            .with(id, |session| session.child.watch(&self.poller, Token::Session(id).into()));
+        if let Some(Err(error)) = watched {
+            reap::cannot_watch(self, id, &error);
+        }
+        // After the insert: whoever stops the daemon sets the flag before it looks at the table.
+        if self.stopping.load(Ordering::SeqCst) {
+            self.notify(Notice::Deadline(id, started + stop_timeout));
+        }
+    }
+
+    fn failed(
+        &self,
+        service: &Service,
+        setup: &Setup,
+        session: SessionId,
+        peer: Option<&Address>,
+        error: &SpawnError,
+    ) {
+        service.failed(Instant::now());
+        let subject = Subject { service: &service.name, session: Some(session), peer, pid: None };
+        self.recorder.fail(subject, error, setup.program.path());
+    }
+
+    pub(super) fn next_session(&self) -> SessionId {
+        self.last_session.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}

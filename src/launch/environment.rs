@@ -1,0 +1,145 @@
+//! What a program is told about its connection: the variables of the UCSPI family (`PROTO`,
+//! `TCPREMOTEIP`), of xinetd (`REMOTE_HOST`), of systemd (`REMOTE_ADDR`) and our own.
+//! `Inetd_SOCK` and `LISTEN_PID` depend on the system and are added by [`crate::sys::spawn`].
+
+use std::net::SocketAddr;
+
+use super::variables::Variables;
+use crate::listener::endpoint::{Address, Endpoint};
+use crate::session::SessionId;
+
+/// The facts of a connection, or of a listening socket for a `wait` server.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The service's name.
+    pub service: &'a str,
+    /// The session.
+    pub session: SessionId,
+    /// Both ends.
+    pub ends: Ends<'a>,
+}
+
+/// Who is connected to what.
+#[derive(Clone, Copy, Debug)]
+pub enum Ends<'a> {
+    /// A connection.
+    Connection {
+        /// Our address.
+        local: &'a Address,
+        /// The peer's address.
+        remote: &'a Address,
+    },
+    /// A listening socket.
+    Listener {
+        /// Where it is bound.
+        local: &'a Endpoint,
+    },
+}
+
+impl Facts<'_> {
+    /// Fills `variables`.
+    pub fn describe(&self, variables: &mut Variables) {
+        variables.clear();
+        match self.ends {
+            Ends::Connection { local, remote } => {
+                describe_connection(variables, local, remote);
+                variables.push("INETD_LOCAL", local);
+                variables.push("INETD_REMOTE", remote);
+            }
+            Ends::Listener { local } => {
+                variables.push("PROTO", protocol_of(local));
+                variables.push("INETD_LOCAL", local);
+                variables.push("LISTEN_FDNAMES", self.service.replace(':', "_"));
+            }
+        }
+        variables.push("INETD_SERVICE", self.service);
+        variables.push("INETD_SESSION", self.session);
+    }
+}
+
+fn describe_connection(variables: &mut Variables, local: &Address, remote: &Address) {
+    let (Address::Inet(local), Address::Inet(remote)) = (local, remote) else {
+        variables.push("PROTO", "UNIX");
+        return;
+    };
+    variables.push("PROTO", protocol(*local));
+    variables.push("TCPLOCALIP", local.ip());
+    variables.push("TCPLOCALPORT", local.port());
+    variables.push("TCPREMOTEIP", remote.ip());
+    variables.push("TCPREMOTEPORT", remote.port());
+    variables.push("REMOTE_ADDR", remote.ip());
+    variables.push("REMOTE_PORT", remote.port());
+    variables.push("REMOTE_HOST", remote.ip());
+}
+
+fn protocol(local: SocketAddr) -> &'static str {
+    if local.is_ipv6() { "TCP6" } else { "TCP" }
+}
+
+fn protocol_of(endpoint: &Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Tcp { address, .. } => protocol(*address),
+        Endpoint::Unix(_) | Endpoint::Abstract(_) => "UNIX",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(ends: Ends<'_>) -> Vec<String> {
+        let mut variables = Variables::default();
+        Facts { service: "hello", session: 7, ends }.describe(&mut variables);
+        variables.iter().map(|v| v.to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_tcp_connection_is_described_in_every_dialect() {
+        let local = Address::Inet("127.0.0.1:7000".parse().unwrap());
+        let remote = Address::Inet("192.0.2.1:4321".parse().unwrap());
+        assert_eq!(
+            described(Ends::Connection { local: &local, remote: &remote }),
+            [
+                "PROTO=TCP",
+                "TCPLOCALIP=127.0.0.1",
+                "TCPLOCALPORT=7000",
+                "TCPREMOTEIP=192.0.2.1",
+                "TCPREMOTEPORT=4321",
+                "REMOTE_ADDR=192.0.2.1",
+                "REMOTE_PORT=4321",
+                "REMOTE_HOST=192.0.2.1",
+                "INETD_LOCAL=127.0.0.1:7000",
+                "INETD_REMOTE=192.0.2.1:4321",
+                "INETD_SERVICE=hello",
+                "INETD_SESSION=7",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_unix_peer_has_no_address_and_a_listener_has_no_peer() {
+        let local = Address::Unix(Some("/run/x.sock".into()));
+        let remote = Address::Unix(None);
+        assert_eq!(
+            described(Ends::Connection { local: &local, remote: &remote }),
+            [
+                "PROTO=UNIX",
+                "INETD_LOCAL=unix:/run/x.sock",
+                "INETD_REMOTE=unix",
+                "INETD_SERVICE=hello",
+                "INETD_SESSION=7",
+            ]
+        );
+        let local = Endpoint::Tcp { address: "[::1]:7".parse().unwrap(), only_v6: false };
+        assert_eq!(
+            described(Ends::Listener { local: &local }),
+            [
+                "PROTO=TCP6",
+                "INETD_LOCAL=tcp://[::1]:7",
+                "LISTEN_FDNAMES=hello",
+                "INETD_SERVICE=hello",
+                "INETD_SESSION=7",
+            ]
+        );
+    }
+}

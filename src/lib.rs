@@ -1,0 +1,35 @@
+//! An Internet superserver: it listens on many sockets and starts a program
+//! only when somebody connects. The program's standard input, output and error
+//! are the connection, so any character-mode program is a network server.
+//!
+//! # The life of a connection
+//!
+//! ```text
+//! listener --> admission --> launch --> session --> reap --> record
+//! (accepts)   (may it come   (start the  (lives)    (ended,   (log lines,
+//!             in, is there    program,               slot      counters)
+//!             room?)          hand over)             free)
+//! ```
+//!
+//! * [`config`] turns every file format into one checked [`config::Config`].
+//!   Nothing after it knows a file format.
+//! * [`front`] is the loop that a few threads run: wait for one event, then let
+//!   a listener accept, or a finished program be reaped.
+//! * [`supervisor`] is the other half: signals, timers, reload, control and
+//!   the stop ladder. It runs on the main thread and never on the way of a connection.
+//! * [`sys`] is the only place with `unsafe` code and with `cfg(unix)` or
+//!   `cfg(windows)`.
+
+pub mod admission;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod front;
+pub mod launch;
+pub mod listener;
+pub mod reap;
+pub mod record;
+pub mod service;
+pub mod session;
+pub mod supervisor;
+pub mod sys;

@@ -1,0 +1,121 @@
+//! Addresses: where a listener is bound ([`Endpoint`]) and who is at the other
+//! end of a connection ([`Address`]).
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// One address that a service listens on.
+///
+/// Its text form is the one that the daemon announces and that the `listen` key takes:
+/// `tcp://127.0.0.1:7000`, `tcp://[::]:7000`, `unix:///run/hello.sock`, `unix:@hello`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Endpoint {
+    /// A TCP address. Port 0 lets the system choose.
+    Tcp {
+        /// The address to bind.
+        address: SocketAddr,
+        /// For an IPv6 address: refuse IPv4 peers (`IPV6_V6ONLY`, RFC 3493 section 5.3).
+        /// Always false for IPv4.
+        only_v6: bool,
+    },
+    /// A Unix stream socket with a file name.
+    Unix(PathBuf),
+    /// A Linux abstract Unix stream socket (unix(7)): a name without a file.
+    Abstract(String),
+}
+
+impl Endpoint {
+    /// Whether binding both would fail: the same port on the same address, or on a wildcard
+    /// that covers it. Port 0 never conflicts.
+    pub fn conflicts(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp { address: a, only_v6: a6 }, Self::Tcp { address: b, only_v6: b6 }) => {
+                a.port() == b.port()
+                    && a.port() != 0
+                    && (a.ip() == b.ip()
+                        || covers(a.ip(), *a6, b.ip())
+                        || covers(b.ip(), *b6, a.ip()))
+            }
+            _ => self == other,
+        }
+    }
+}
+
+/// Whether a socket bound to `wide` also receives what is sent to `narrow`.
+fn covers(wide: IpAddr, only_v6: bool, narrow: IpAddr) -> bool {
+    match wide {
+        IpAddr::V4(wide) => wide.is_unspecified() && narrow.is_ipv4(),
+        IpAddr::V6(wide) => wide.is_unspecified() && (narrow.is_ipv6() || !only_v6),
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { address, .. } => write!(f, "tcp://{address}"),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Abstract(name) => write!(f, "unix:@{name}"),
+        }
+    }
+}
+
+/// One end of a connection. IPv4 peers of a dual-stack listener are IPv4 addresses here,
+/// never `::ffff:` ones, so that rules, records and programs see one form.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// An Internet address and port.
+    Inet(SocketAddr),
+    /// A Unix socket; peers are unnamed as a rule.
+    Unix(Option<PathBuf>),
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Inet(SocketAddr::new(address.ip().to_canonical(), address.port()))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(address) => address.fmt(f),
+            Self::Unix(None) => f.write_str("unix"),
+            Self::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(text: &str, only_v6: bool) -> Endpoint {
+        Endpoint::Tcp { address: text.parse().unwrap(), only_v6 }
+    }
+
+    #[test]
+    fn endpoints_conflict_when_one_covers_the_other() {
+        let cases = [
+            ("127.0.0.1:80", false, "127.0.0.1:80", false, true),
+            ("127.0.0.1:80", false, "127.0.0.1:81", false, false),
+            ("127.0.0.1:80", false, "127.0.0.2:80", false, false),
+            ("0.0.0.0:80", false, "127.0.0.1:80", false, true),
+            ("[::]:80", false, "127.0.0.1:80", false, true),
+            ("[::]:80", true, "127.0.0.1:80", false, false),
+            ("[::]:80", true, "[::1]:80", false, true),
+            ("0.0.0.0:80", false, "[::1]:80", false, false),
+            ("0.0.0.0:0", false, "0.0.0.0:0", false, false),
+        ];
+        for (a, a6, b, b6, expected) in cases {
+            assert_eq!(tcp(a, a6).conflicts(&tcp(b, b6)), expected, "{a} {b}");
+            assert_eq!(tcp(b, b6).conflicts(&tcp(a, a6)), expected, "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn a_mapped_peer_is_an_ipv4_peer() {
+        let mapped: SocketAddr = "[::ffff:192.0.2.7]:5000".parse().unwrap();
+        assert_eq!(Address::from(mapped).to_string(), "192.0.2.7:5000");
+    }
+}

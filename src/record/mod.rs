@@ -1,0 +1,126 @@
+//! What is written about sessions: one START, one EXIT, or one REFUSE or FAIL line each. The
+//! format of these lines is in this file and nowhere else.
+
+pub mod log;
+pub mod throttle;
+
+use std::time::{Duration, Instant};
+
+use self::log::{Field, Level, Log, Value};
+use self::throttle::Throttle;
+use crate::admission::Refusal;
+use crate::listener::endpoint::Address;
+use crate::session::SessionId;
+use crate::sys::{ExitStatus, SpawnError};
+
+/// Writes the records.
+#[derive(Debug)]
+pub struct Recorder {
+    log: Log,
+    refusals: Throttle,
+    failures: Throttle,
+    accepts: Throttle,
+}
+
+/// What all records of a session say.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The service's name.
+    pub service: &'a str,
+    /// The session, once there is one.
+    pub session: Option<SessionId>,
+    /// The peer; none for a `wait` server.
+    pub peer: Option<&'a Address>,
+    /// The program's process id, once it runs.
+    pub pid: Option<u32>,
+}
+
+impl Recorder {
+    /// A recorder that writes to `log`.
+    pub fn new(log: Log) -> Self {
+        Self {
+            log,
+            refusals: Throttle::new(100, 20),
+            failures: Throttle::new(20, 2),
+            accepts: Throttle::new(5, 1),
+        }
+    }
+
+    /// The log behind it.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// A program runs.
+    pub fn start(&self, subject: Subject<'_>) {
+        self.write(Level::Info, "START", subject, &[]);
+    }
+
+    /// A session has ended and its slot is free.
+    pub fn exit(&self, subject: Subject<'_>, status: ExitStatus, duration: Duration) {
+        let duration = ("duration", Value::Seconds(duration));
+        let status = match status {
+            ExitStatus::Code(code) => ("status", Value::Number(code.into())),
+            ExitStatus::Signal(signal) => ("signal", Value::Number(signal.unsigned_abs().into())),
+            ExitStatus::Unknown => ("status", Value::Text(&"unknown")),
+        };
+        self.write(Level::Info, "EXIT", subject, &[status, duration]);
+    }
+
+    /// A connection was turned away.
+    pub fn refuse(&self, subject: Subject<'_>, refusal: Refusal) {
+        let reason = ("reason", Value::Text(&refusal));
+        self.limited(&self.refusals, Level::Info, "REFUSE", subject, reason);
+    }
+
+    /// A program could not be started.
+    pub fn fail(&self, subject: Subject<'_>, error: &SpawnError, program: &std::path::Path) {
+        let text = format!("{error} ({})", program.display());
+        self.limited(&self.failures, Level::Warn, "FAIL", subject, ("error", Value::Text(&text)));
+    }
+
+    /// A listener could not accept.
+    pub fn accept_error(&self, subject: Subject<'_>, level: Level, error: &std::io::Error) {
+        let error = ("error", Value::Text(error));
+        self.limited(&self.accepts, level, "Cannot accept", subject, error);
+    }
+
+    fn limited(
+        &self,
+        throttle: &Throttle,
+        level: Level,
+        event: &str,
+        subject: Subject<'_>,
+        field: Field<'_>,
+    ) {
+        match throttle.pass(Instant::now()) {
+            None => {}
+            Some(0) => self.write(level, event, subject, &[field]),
+            Some(suppressed) => {
+                let suppressed = ("suppressed", Value::Number(suppressed));
+                self.write(level, event, subject, &[field, suppressed]);
+            }
+        }
+    }
+
+    fn write(&self, level: Level, event: &str, subject: Subject<'_>, more: &[Field<'_>]) {
+        let mut fields = [("", Value::Number(0)); 8];
+        let mut count = 0;
+        let mut add = |field| {
+            fields[count] = field;
+            count += 1;
+        };
+        add(("service", Value::Text(&subject.service)));
+        if let Some(session) = subject.session {
+            add(("session", Value::Number(session)));
+        }
+        if let Some(peer) = &subject.peer {
+            add(("peer", Value::Text(peer)));
+        }
+        if let Some(pid) = subject.pid {
+            add(("pid", Value::Number(pid.into())));
+        }
+        more.iter().copied().for_each(&mut add);
+        self.log.event(level, event, &fields[..count]);
+    }
+}

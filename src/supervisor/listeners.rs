@@ -1,0 +1,338 @@
+//! The set of services and listeners, and how a new configuration replaces an old one: what is
+//! unchanged is never closed, and if something cannot work nothing is changed at all.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::{Config, ServiceConfig, SocketOptions, Tree};
+use crate::front::Front;
+use crate::listener::Listener;
+use crate::listener::endpoint::Endpoint;
+use crate::record::log::{Level, Value};
+use crate::service::{Service, ServiceId, Setup};
+use crate::sys::BindFailure;
+use crate::sys::inherited;
+use crate::sys::socket::{ListenSocket, bind_failure};
+
+/// The longest pause between two tries to bind.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// The number of an endpoint that is not bound yet.
+pub(super) type PendingId = u64;
+
+/// Why a configuration cannot be used on this machine now.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApplyError {
+    #[error("{place}: service `{service}`: {error}")]
+    Setup { place: String, service: Arc<str>, error: io::Error },
+    #[error("{place}: service `{service}`: cannot listen on {endpoint}: {error}{}", hint(.error))]
+    Bind { place: String, service: Arc<str>, endpoint: Endpoint, error: io::Error },
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            " (a port below 1024, or a folder of somebody else: it needs more rights, on Linux root or CAP_NET_BIND_SERVICE)"
+        }
+        io::ErrorKind::AddrInUse => {
+            " (another program listens there: stop it or choose another port)"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            " (no network interface of this machine has this address)"
+        }
+        _ => "",
+    }
+}
+
+/// All services and listeners.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    front: Arc<Front>,
+    services: BTreeMap<Arc<str>, Arc<Service>>,
+    bound: Vec<Arc<Listener>>,
+    pending: HashMap<PendingId, Pending>,
+    announcements: Vec<(Arc<str>, Endpoint)>,
+    /// Sockets from a service manager that no service has claimed yet.
+    inherited: Vec<(String, ListenSocket)>,
+    last_service: ServiceId,
+    last_pending: PendingId,
+}
+
+/// An endpoint that could not be bound yet.
+#[derive(Debug)]
+struct Pending {
+    place: String,
+    service: Arc<Service>,
+    endpoint: Endpoint,
+    options: SocketOptions,
+    pause: Duration,
+}
+
+/// A service of the new configuration, prepared, before anything is changed.
+struct Planned {
+    place: String,
+    setup: Arc<Setup>,
+    /// For each endpoint: the listener that stays, or the new socket, or what to try later.
+    endpoints: Vec<(Endpoint, Source)>,
+}
+
+enum Source {
+    Kept(Arc<Listener>),
+    New(ListenSocket),
+    Later(io::Error),
+    /// Can be bound when old listeners are closed.
+    Replaced,
+}
+
+impl Listeners {
+    pub(super) fn new(front: Arc<Front>) -> Self {
+        let mut usable = Vec::new();
+        for (name, socket) in inherited::listeners() {
+            match socket {
+                Ok(socket) => usable.push((name, socket)),
+                Err(error) => {
+                    let fields = [("name", Value::Text(&name)), ("error", Value::Text(&error))];
+                    let event = "Cannot use a socket from the service manager";
+                    front.recorder.log().event(Level::Warn, event, &fields);
+                }
+            }
+        }
+        Self {
+            front,
+            services: BTreeMap::new(),
+            bound: Vec::new(),
+            pending: HashMap::new(),
+            announcements: Vec::new(),
+            inherited: usable,
+            last_service: 0,
+            last_pending: 0,
+        }
+    }
+
+    /// How many services there are.
+    pub(super) fn count(&self) -> usize {
+        self.services.len()
+    }
+
+    /// Whether every endpoint is bound.
+    pub(super) fn all_bound(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// What was bound since the last call.
+    pub(super) fn take_announcements(&mut self) -> Vec<(Arc<str>, Endpoint)> {
+        std::mem::take(&mut self.announcements)
+    }
+
+    /// `tree` of a service.
+    pub(super) fn tree_of(&self, service: &str) -> Option<Tree> {
+        self.services.get(service).map(|service| service.setup().config.program.tree)
+    }
+
+    /// Each service with the endpoints that it listens on.
+    pub(super) fn services(&self) -> Vec<(Arc<Service>, Vec<Endpoint>)> {
+        let endpoints = |id| {
+            let of_service = self.bound.iter().filter(|listener| listener.service().id == id);
+            of_service.map(|listener| listener.local().clone()).collect()
+        };
+        let services = self.services.values();
+        services.map(|service| (Arc::clone(service), endpoints(service.id))).collect()
+    }
+
+    /// Closes every listener. Sessions are not touched.
+    pub(super) fn close_all(&mut self) {
+        self.pending.clear();
+        for listener in self.bound.drain(..) {
+            self.front.remove_listener(&listener);
+        }
+    }
+
+    /// Makes `config` the configuration. Gives the endpoints that have to be bound later.
+    ///
+    /// # Errors
+    /// Something in it will never work. Then nothing has changed.
+    pub(super) fn apply(
+        &mut self,
+        config: &Config,
+    ) -> Result<Vec<(Instant, PendingId)>, ApplyError> {
+        let planned = self.plan(config)?;
+        self.front.admission.set_limit(config.daemon.max_sessions);
+        Ok(self.commit(planned))
+    }
+
+    /// Prepares everything that can fail.
+    fn plan(&mut self, config: &Config) -> Result<Vec<Planned>, ApplyError> {
+        let mut unclaimed = self.bound.clone();
+        let mut planned = Vec::with_capacity(config.services.len());
+        for service in &config.services {
+            let place = config.place(service.position(crate::config::keys::Key::Listen));
+            let setup = Setup::new(Arc::clone(service)).map_err(|error| ApplyError::Setup {
+                place: config.place(service.at),
+                service: Arc::clone(&service.name),
+                error,
+            })?;
+            let mut endpoints = Vec::with_capacity(service.listen.len());
+            for endpoint in &service.listen {
+                let same = |listener: &Arc<Listener>| {
+                    listener.asked == *endpoint
+                        && listener.options == service.socket
+                        // Each `port 0` is another port: it belongs to its service.
+                        && (!is_port_zero(endpoint) || listener.service().name == service.name)
+                };
+                let source = unclaimed.iter().position(same).map(|at| unclaimed.swap_remove(at));
+                endpoints.push((endpoint.clone(), source.map(Source::Kept)));
+            }
+            planned.push((place, setup, endpoints));
+        }
+        // Only now it is known which listeners go, and a new endpoint may need their place.
+        let mut result = Vec::with_capacity(planned.len());
+        for (place, setup, endpoints) in planned {
+            let mut sources = Vec::with_capacity(endpoints.len());
+            for (endpoint, kept) in endpoints {
+                let source = match kept {
+                    Some(kept) => kept,
+                    None => self.source(&place, &setup.config, &endpoint, &unclaimed)?,
+                };
+                sources.push((endpoint, source));
+            }
+            result.push(Planned { place, setup: Arc::new(setup), endpoints: sources });
+        }
+        Ok(result)
+    }
+
+    fn source(
+        &mut self,
+        place: &str,
+        service: &ServiceConfig,
+        endpoint: &Endpoint,
+        going: &[Arc<Listener>],
+    ) -> Result<Source, ApplyError> {
+        let claimed = self.inherited.iter().position(|(name, socket)| {
+            socket.local() == endpoint || **name == *service.name && is_port_zero(endpoint)
+        });
+        if let Some(at) = claimed {
+            return Ok(Source::New(self.inherited.swap_remove(at).1));
+        }
+        if going.iter().any(|listener| listener.local().conflicts(endpoint)) {
+            return Ok(Source::Replaced);
+        }
+        match ListenSocket::bind(endpoint, &service.socket) {
+            Ok(socket) => Ok(Source::New(socket)),
+            Err(error)
+                if service.bind_retry.is_some() && bind_failure(&error) == BindFailure::Later =>
+            {
+                Ok(Source::Later(error))
+            }
+            Err(error) => Err(ApplyError::Bind {
+                place: place.to_owned(),
+                service: Arc::clone(&service.name),
+                endpoint: endpoint.clone(),
+                error,
+            }),
+        }
+    }
+
+    /// Changes over. Nothing in here can refuse.
+    fn commit(&mut self, planned: Vec<Planned>) -> Vec<(Instant, PendingId)> {
+        self.pending.clear();
+        let stays = |listener: &Arc<Listener>| {
+            let mut sources = planned.iter().flat_map(|service| &service.endpoints);
+            sources
+                .any(|(_, source)| matches!(source, Source::Kept(kept) if kept.id == listener.id))
+        };
+        let (kept, gone): (Vec<_>, Vec<_>) = self.bound.drain(..).partition(stays);
+        self.bound = kept;
+        for listener in gone {
+            self.front.remove_listener(&listener);
+        }
+        let mut old = std::mem::take(&mut self.services);
+        let mut later = Vec::new();
+        for Planned { place, setup, endpoints } in planned {
+            let service = match old.remove(&setup.config.name) {
+                Some(service) => {
+                    service.set_setup(Arc::clone(&setup));
+                    service
+                }
+                None => {
+                    self.last_service += 1;
+                    Arc::new(Service::new(self.last_service, Arc::clone(&setup)))
+                }
+            };
+            self.front.admission.set_service_limit(service.id, setup.config.max_sessions);
+            self.services.insert(Arc::clone(&service.name), Arc::clone(&service));
+            for (endpoint, source) in endpoints {
+                let options = setup.config.socket.clone();
+                let place = place.clone();
+                let pause = setup.config.bind_retry.unwrap_or(LONGEST_RETRY);
+                let pending =
+                    Pending { place, service: Arc::clone(&service), endpoint, options, pause };
+                let tried = match source {
+                    Source::Kept(listener) => {
+                        let moved = listener.service().id != service.id;
+                        listener.set_service(Arc::clone(&service));
+                        if moved {
+                            self.front.admission.reconsider(listener.id);
+                        }
+                        continue;
+                    }
+                    Source::New(socket) => self.add(&pending, socket),
+                    Source::Later(error) => Err(error),
+                    Source::Replaced => ListenSocket::bind(&pending.endpoint, &pending.options)
+                        .and_then(|socket| self.add(&pending, socket)),
+                };
+                if let Err(error) = tried {
+                    later.push(self.postpone(pending, &error));
+                }
+            }
+        }
+        later
+    }
+
+    /// Tries to bind an endpoint that could not be bound before.
+    pub(super) fn bind_again(&mut self, id: PendingId) -> Vec<(Instant, PendingId)> {
+        // A reload may have dropped it.
+        let Some(mut pending) = self.pending.remove(&id) else { return Vec::new() };
+        let bound = ListenSocket::bind(&pending.endpoint, &pending.options)
+            .and_then(|socket| self.add(&pending, socket));
+        match bound {
+            Ok(()) => Vec::new(),
+            Err(error) => {
+                pending.pause = (pending.pause * 2).min(LONGEST_RETRY);
+                vec![self.postpone(pending, &error)]
+            }
+        }
+    }
+
+    fn add(&mut self, pending: &Pending, socket: ListenSocket) -> io::Result<()> {
+        let Pending { service, endpoint, options, .. } = pending;
+        let local = socket.local().clone();
+        let listener = self.front.add_listener(|id, poller| {
+            let (asked, options) = (endpoint.clone(), options.clone());
+            Listener::new(id, asked, options, socket, Arc::clone(service), poller)
+        })?;
+        self.bound.push(listener);
+        self.announcements.push((Arc::clone(&service.name), local));
+        Ok(())
+    }
+
+    fn postpone(&mut self, pending: Pending, error: &io::Error) -> (Instant, PendingId) {
+        let fields = [
+            ("service", Value::Text(&pending.service.name)),
+            ("address", Value::Text(&pending.endpoint)),
+            ("error", Value::Text(error)),
+            ("at", Value::Text(&pending.place)),
+            ("retry_in", Value::Seconds(pending.pause)),
+        ];
+        self.front.recorder.log().event(Level::Warn, "Cannot listen yet", &fields);
+        let at = Instant::now() + pending.pause;
+        self.last_pending += 1;
+        self.pending.insert(self.last_pending, pending);
+        (at, self.last_pending)
+    }
+}
+
+fn is_port_zero(endpoint: &Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Tcp { address, .. } if address.port() == 0)
+}

@@ -1,0 +1,304 @@
+//! The supervisor: everything that is not on the way of a connection. It runs on the main thread
+//! and owns the configuration, the set of listeners, timers, the control endpoint and the end of
+//! the daemon.
+
+mod listeners;
+mod timers;
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+use self::listeners::{Listeners, PendingId};
+use self::timers::Timers;
+use crate::config::{Config, Report, Tree};
+use crate::control::server::Server;
+use crate::control::{Action, Command, Reply, status};
+use crate::front::{Arrival, Front, Notice};
+use crate::listener::Listener;
+use crate::reap::{Ended, Step, step};
+use crate::record::Recorder;
+use crate::record::log::{Level, Log, Value};
+use crate::session::SessionId;
+use crate::sys::process::Orphans;
+use crate::sys::signals::Signals;
+use crate::sys::{Request, notify};
+
+/// Pause before a start is tried again that failed for want of resources.
+const TRY_AGAIN: Duration = Duration::from_millis(200);
+/// How often orphans are looked for at first; the pause doubles while nothing changes.
+const SWEEP: Duration = Duration::from_secs(1);
+/// The longest pause between looking for orphans.
+const LONGEST_SWEEP: Duration = Duration::from_secs(60);
+/// The first look at a tree that is being killed; the pause doubles.
+const LINGER: Duration = Duration::from_millis(1);
+/// The longest pause between looks at such a tree.
+const LONGEST_LINGER: Duration = Duration::from_millis(250);
+
+/// Reads the configuration again, for a reload.
+pub type Loader = Box<dyn Fn() -> Result<(Config, Report), Report>>;
+
+/// How a daemon starts.
+pub struct Start {
+    /// The configuration.
+    pub config: Config,
+    /// Where a reload reads it from; without one there is nothing to reload.
+    pub loader: Option<Loader>,
+    /// The control endpoint, already bound.
+    pub control: Option<Server>,
+}
+
+/// Something to do later.
+#[derive(Debug)]
+enum Timer {
+    Resume(Arc<Listener>),
+    Stop(SessionId, Step),
+    Bind(PendingId),
+    Again(Box<Arrival>),
+    Linger(Ended, Duration),
+    Sweep(Duration),
+}
+
+struct Supervisor {
+    front: Arc<Front>,
+    log: Log,
+    listeners: Listeners,
+    loader: Option<Loader>,
+    timers: Timers<Timer>,
+    notices: UnboundedReceiver<Notice>,
+    orphans: Orphans,
+    stopping: bool,
+    announced_ready: bool,
+}
+
+/// Runs a daemon until it is asked to stop and its sessions have ended.
+///
+/// # Errors
+/// It cannot start: an address that will never work, a file that cannot be opened. By then
+/// nothing was accepted.
+pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
+    let Start { config, loader, control } = start;
+    let (notice_sender, notices) = mpsc::unbounded_channel();
+    let mut signals = Signals::new()?;
+    let recorder = Recorder::new(log.clone());
+    let front = Front::new(recorder, config.daemon.max_sessions, notice_sender)?;
+    let mut supervisor = Supervisor {
+        listeners: Listeners::new(Arc::clone(&front)),
+        front,
+        log,
+        loader,
+        timers: Timers::new(),
+        notices,
+        orphans: Orphans::default(),
+        stopping: false,
+        announced_ready: false,
+    };
+    let pending = supervisor.listeners.apply(&config)?;
+    supervisor.announce(pending);
+    supervisor.front.start()?;
+    notify::ready(&supervisor.summary());
+    let (command_sender, mut commands) = mpsc::channel::<Command>(16);
+    let control = control.map(|control| control.start(command_sender.clone()));
+    loop {
+        let next = supervisor.timers.next();
+        let due = async {
+            match next {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            request = signals.next() => match request? {
+                Request::Stop if supervisor.stopping => break supervisor.stop_now(),
+                Request::Stop => supervisor.stop("signal"),
+                Request::Reload => drop(supervisor.reload()),
+            },
+            Some(notice) = supervisor.notices.recv() => supervisor.notice(notice),
+            Some(command) = commands.recv() => supervisor.command(command),
+            () = due => supervisor.on_time(),
+            () = supervisor.front.admission.drained(), if supervisor.stopping => break,
+        }
+    }
+    if let Some(control) = control {
+        control.end().await;
+    }
+    supervisor.log.say(Level::Info, "Stopped");
+    Ok(())
+}
+
+impl Supervisor {
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::ResumeAt(listener, at) => self.timers.add(at, Timer::Resume(listener)),
+            Notice::Deadline(id, at) => self.timers.add(at, Timer::Stop(id, Step::Terminate)),
+            Notice::Stderr(pipe) => drop(tokio::spawn(pipe.follow(self.log.clone()))),
+            Notice::Postponed(arrival) if self.stopping => drop(arrival),
+            Notice::Postponed(arrival) => {
+                self.timers.add(Instant::now() + TRY_AGAIN, Timer::Again(arrival));
+            }
+            Notice::Lingering(ended) => {
+                self.timers.add(Instant::now() + LINGER, Timer::Linger(*ended, LINGER));
+            }
+            Notice::Reaped => self.timers.add(Instant::now() + SWEEP, Timer::Sweep(SWEEP)),
+        }
+    }
+
+    fn on_time(&mut self) {
+        let now = Instant::now();
+        while let Some(timer) = self.timers.due(now) {
+            match timer {
+                Timer::Resume(listener) => self.front.arm(&listener),
+                Timer::Stop(id, ladder) => {
+                    if let Some(at) = step(&self.front, id, ladder) {
+                        self.timers.add(at, Timer::Stop(id, Step::Kill));
+                    }
+                }
+                Timer::Bind(id) => {
+                    let pending = self.listeners.bind_again(id);
+                    self.announce(pending);
+                }
+                Timer::Again(arrival) => self.front.again(*arrival),
+                Timer::Linger(ended, pause) => self.linger(ended, pause),
+                Timer::Sweep(pause) => self.sweep(pause),
+            }
+        }
+    }
+
+    fn linger(&mut self, ended: Ended, pause: Duration) {
+        if ended.is_over() {
+            ended.finish(&self.front);
+        } else {
+            let pause = (pause * 2).min(LONGEST_LINGER);
+            self.timers.add(Instant::now() + pause, Timer::Linger(ended, pause));
+        }
+    }
+
+    /// Looks for what programs left behind outside their process groups.
+    fn sweep(&mut self, pause: Duration) {
+        self.front.sweeping();
+        let (mut pids, mut ids) = (HashSet::new(), HashSet::new());
+        self.front.sessions.for_each(|session| {
+            pids.insert(session.child.id());
+            ids.insert(session.id);
+        });
+        let listeners = &self.listeners;
+        let should_die = |session: u64, service: &str| {
+            !ids.contains(&session) && listeners.tree_of(service) == Some(Tree::Kill)
+        };
+        let left = self.orphans.sweep(|pid| pids.contains(&pid), should_die);
+        if left > 0 {
+            let at = Instant::now() + pause;
+            self.timers.add(at, Timer::Sweep((pause * 2).min(LONGEST_SWEEP)));
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        let reply = match command.action {
+            Action::Status => {
+                Reply::Status(status::status(&self.front, &self.listeners.services()))
+            }
+            Action::Reload => match self.reload() {
+                Ok(()) => Reply::Done,
+                Err(report) => Reply::Failed(report),
+            },
+            Action::Stop => {
+                if !self.stopping {
+                    self.stop("control");
+                }
+                Reply::Done
+            }
+        };
+        // A client that did not wait for the answer does not want it.
+        drop(command.reply.send(reply));
+    }
+
+    /// Reads the configuration again. If anything is wrong with it, nothing changes.
+    fn reload(&mut self) -> Result<(), String> {
+        if self.stopping {
+            return Err("the daemon is stopping".into());
+        }
+        let Some(loader) = &self.loader else {
+            let why =
+                "this daemon was started without a configuration file: there is nothing to reload";
+            self.log.say(Level::Warn, why);
+            return Err(why.into());
+        };
+        notify::reloading();
+        let applied = loader().map_err(|report| (report.summary(), report.render())).and_then(
+            |(config, _)| {
+                let log = config.daemon.log;
+                let applied = self.listeners.apply(&config);
+                let applied = applied.inspect(|_| self.log.set(log.format, log.level));
+                applied.map_err(|error| (error.to_string(), format!("{error}\n")))
+            },
+        );
+        let result = match applied {
+            Ok(pending) => {
+                let fields = [("services", Value::Number(self.listeners.count() as u64))];
+                self.log.event(Level::Info, "Reloaded", &fields);
+                self.announce(pending);
+                // What made a service pause may be what was just changed.
+                for timer in self.timers.take(|timer| matches!(timer, Timer::Resume(_))) {
+                    if let Timer::Resume(listener) = timer {
+                        self.front.arm(&listener);
+                    }
+                }
+                Ok(())
+            }
+            Err((summary, report)) => {
+                let fields = [("error", Value::Text(&summary))];
+                self.log.event(Level::Error, "Not reloaded, everything stays as it was", &fields);
+                Err(report)
+            }
+        };
+        notify::ready(&self.summary());
+        result
+    }
+
+    /// Says what was bound, plans what has to be bound later, and says `ready` once when all is.
+    fn announce(&mut self, pending: Vec<(Instant, PendingId)>) {
+        let mut out = io::stdout().lock();
+        // Whoever started us and does not read gets no announcements.
+        for (service, endpoint) in self.listeners.take_announcements() {
+            drop(writeln!(out, "listening {service} {endpoint}"));
+        }
+        if !self.announced_ready && self.listeners.all_bound() {
+            self.announced_ready = true;
+            drop(writeln!(out, "ready"));
+        }
+        drop(out.flush());
+        for (at, id) in pending {
+            self.timers.add(at, Timer::Bind(id));
+        }
+    }
+
+    /// Stops accepting; sessions get `stop_timeout` to finish, then the stop ladder.
+    fn stop(&mut self, cause: &str) {
+        self.stopping = true;
+        notify::stopping();
+        let sessions = self.front.sessions.len();
+        let fields = [("cause", Value::Text(&cause)), ("sessions", Value::Number(sessions as u64))];
+        self.log.event(Level::Info, "Stopping", &fields);
+        self.front.stopping();
+        self.listeners.close_all();
+        let now = Instant::now();
+        let timers = &mut self.timers;
+        self.front.sessions.for_each(|session| {
+            let at = now + session.setup.config.stop_timeout;
+            timers.add(at, Timer::Stop(session.id, Step::Terminate));
+        });
+    }
+
+    /// Asked a second time: kills what runs and does not wait for it.
+    fn stop_now(&self) {
+        self.log.say(Level::Warn, "Asked to stop again: sessions are killed");
+        self.front.sessions.for_each(|session| session.child.kill());
+    }
+
+    fn summary(&self) -> String {
+        format!("{} services", self.listeners.count())
+    }
+}

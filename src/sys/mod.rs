@@ -1,0 +1,147 @@
+//! The operating system: all `unsafe` code and every `cfg(unix)` or `cfg(windows)` of the crate.
+//!
+//! There are two folders with the same file names and the same function names, and this module
+//! shows one of them; the compiler holds them together. What is in each:
+//!
+//! | module | owns |
+//! |---|---|
+//! | `control` | the stream under the control protocol: Unix socket or named pipe |
+//! | `identity` | users and groups, looked up at load |
+//! | `inherited` | listening sockets that a service manager passed to us |
+//! | `notify` | what a service manager is told |
+//! | `paths` | default places of files |
+//! | `poll` | one queue of readiness events for the front threads |
+//! | `process` | a started program: its end, its tree, how it is stopped |
+//! | `program` | finding an executable by name |
+//! | `signals` | requests to stop or reload from outside |
+//! | `socket` | listening sockets and connections |
+//! | `spawn` | starting a program |
+//! | `startup` | what is done once, before any thread runs |
+//! | `stdio` | files and pipes for a program's standard error |
+
+#![allow(unsafe_code, reason = "this is the platform layer")]
+
+#[cfg(all(unix, not(target_os = "linux")))]
+compile_error!(
+    "inetd needs Linux 5.9 or later, or Windows 10 or later; other Unix systems are not ported yet"
+);
+
+#[cfg(unix)]
+#[path = "unix/mod.rs"]
+mod platform;
+#[cfg(windows)]
+#[path = "windows/mod.rs"]
+mod platform;
+
+pub use platform::{
+    control, identity, inherited, notify, paths, poll, process, program, signals, socket, spawn,
+    startup, stdio,
+};
+
+/// A family of operating systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Linux.
+    Unix,
+    /// Windows.
+    Windows,
+}
+
+/// The family that this program was built for.
+pub const FAMILY: Family = if cfg!(windows) { Family::Windows } else { Family::Unix };
+
+/// How a failed accept is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcceptFailure {
+    /// Nothing is waiting.
+    Empty,
+    /// That peer is gone already; the next one may be fine.
+    PeerGone,
+    /// Descriptors or memory are used up: pause and come back.
+    Resources,
+    /// The listener itself is broken: tell somebody.
+    Broken,
+}
+
+/// How a failed bind is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindFailure {
+    /// The address is in use, or no interface has it yet: try again later.
+    Later,
+    /// It will not work: a start-up error.
+    Final,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// It ended by itself with this code.
+    Code(u32),
+    /// A signal ended it (Unix).
+    Signal(i32),
+    /// Somebody else took the status away.
+    Unknown,
+}
+
+/// A program could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {error}", .stage.as_str())]
+pub struct SpawnError {
+    /// The step that failed.
+    pub stage: SpawnStage,
+    /// What the system said.
+    #[source]
+    pub error: std::io::Error,
+}
+
+impl SpawnError {
+    /// Whether the same start may work a little later: descriptors, memory or processes are used
+    /// up, which is not the program's fault.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self.stage, SpawnStage::Process | SpawnStage::Stdio)
+            && spawn::is_temporary(&self.error)
+    }
+}
+
+/// A step of starting a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpawnStage {
+    /// Making a process and its group or job.
+    Process,
+    /// Connecting its standard input, output and error.
+    Stdio,
+    /// Setting resource limits.
+    Limits,
+    /// Setting the priority.
+    Nice,
+    /// Becoming the user.
+    Identity,
+    /// Going to the working directory.
+    Directory,
+    /// Running the executable.
+    Exec,
+}
+
+impl SpawnStage {
+    /// What was tried, for a message.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "cannot make a process",
+            Self::Stdio => "cannot connect its standard input and output",
+            Self::Limits => "cannot set its resource limits",
+            Self::Nice => "cannot set its priority",
+            Self::Identity => "cannot become its user",
+            Self::Directory => "cannot go to its working directory",
+            Self::Exec => "cannot run the program",
+        }
+    }
+}
+
+/// What somebody outside asks of the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// End: SIGTERM, SIGINT, Ctrl-C.
+    Stop,
+    /// Read the configuration again: SIGHUP.
+    Reload,
+}

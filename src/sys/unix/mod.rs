@@ -1,0 +1,15 @@
+//! Linux.
+
+pub mod control;
+pub mod identity;
+pub mod inherited;
+pub mod notify;
+pub mod paths;
+pub mod poll;
+pub mod process;
+pub mod program;
+pub mod signals;
+pub mod socket;
+pub mod spawn;
+pub mod startup;
+pub mod stdio;

@@ -1,0 +1,29 @@
+//! What systemd is told (sd_notify(3)). Without systemd nothing happens.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use sd_notify::NotifyState;
+
+/// Started, or reloaded: everything that can be bound is bound.
+pub fn ready(status: &str) {
+    send(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// Reading the configuration again.
+pub fn reloading() {
+    let now = clock_gettime(ClockId::Monotonic);
+    let now = Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0));
+    let micros = i128::try_from(now.as_micros()).unwrap_or(0);
+    send(&[NotifyState::Reloading, NotifyState::MonotonicUsec(micros)]);
+}
+
+/// Ending.
+pub fn stopping() {
+    send(&[NotifyState::Stopping]);
+}
+
+fn send(state: &[NotifyState<'_>]) {
+    // A service manager that does not listen is no reason not to work.
+    drop(sd_notify::notify(state));
+}

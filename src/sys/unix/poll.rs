@@ -1,0 +1,134 @@
+//! One queue of events (epoll(7)) that all front threads wait on.
+//!
+//! Every registration is one-shot: an event is given to exactly one thread, and the socket stays
+//! quiet until it is armed again. So "do not listen for now" is simply "do not arm".
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+
+/// Epoll data of the eventfd behind [`Poller::post`]. Tokens never have this value.
+const POSTED: u64 = u64::MAX;
+
+/// The queue.
+#[derive(Debug)]
+pub struct Poller {
+    epoll: OwnedFd,
+    /// Counts the entries of `posted` (`EFD_SEMAPHORE`), so that each post wakes one thread.
+    semaphore: OwnedFd,
+    posted: Mutex<VecDeque<u64>>,
+}
+
+impl Poller {
+    /// A new, empty queue.
+    pub fn new() -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK | EventfdFlags::SEMAPHORE;
+        let semaphore = eventfd(0, flags)?;
+        epoll::add(&epoll, &semaphore, EventData::new_u64(POSTED), EventFlags::IN)?;
+        Ok(Self { epoll, semaphore, posted: Mutex::default() })
+    }
+
+    /// Waits for one event and gives its token. Any number of threads may wait.
+    pub fn wait(&self) -> io::Result<u64> {
+        // One event at a time: a second one would have to wait while this thread starts a
+        // program, although another thread is free.
+        let mut event = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }];
+        loop {
+            match epoll::wait(&self.epoll, &mut event, None) {
+                Ok(0) | Err(Errno::INTR) => continue,
+                Ok(_) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let token = event[0].data.u64();
+            if token != POSTED {
+                return Ok(token);
+            }
+            // Level-triggered: several threads may see it, one of them gets the token.
+            if rustix::io::read(&self.semaphore, &mut [0; 8]).is_ok()
+                && let Some(token) = self.lock().pop_front()
+            {
+                return Ok(token);
+            }
+        }
+    }
+
+    /// Gives `token` to one waiting thread.
+    pub fn post(&self, token: u64) -> io::Result<()> {
+        self.lock().push_back(token);
+        rustix::io::write(&self.semaphore, &1u64.to_ne_bytes())?;
+        Ok(())
+    }
+
+    /// Adds a descriptor, quiet until it is armed.
+    pub(super) fn add(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token), EventFlags::ONESHOT)?)
+    }
+
+    /// Adds a descriptor, armed for one event.
+    pub(super) fn add_armed(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
+        let flags = EventFlags::IN | EventFlags::ONESHOT;
+        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token), flags)?)
+    }
+
+    /// Arms an added descriptor for one event; if it is ready already, the event comes at once.
+    pub(super) fn arm(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
+        let flags = EventFlags::IN | EventFlags::ONESHOT;
+        Ok(epoll::modify(&self.epoll, fd, EventData::new_u64(token), flags)?)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<u64>> {
+        self.posted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::SocketOptions;
+    use crate::listener::endpoint::Endpoint;
+    use crate::sys::socket::{ListenSocket, accept_failure};
+
+    #[test]
+    fn a_listener_tells_once_for_each_arming() {
+        let endpoint = Endpoint::Tcp { address: "127.0.0.1:0".parse().unwrap(), only_v6: false };
+        let listener = ListenSocket::bind(&endpoint, &SocketOptions::default()).unwrap();
+        let Endpoint::Tcp { address, .. } = listener.local() else { unreachable!("bound to TCP") };
+        let poller = Poller::new().unwrap();
+        listener.watch(&poller, 1).unwrap();
+        let _clients: Vec<_> = (0..3).map(|_| TcpStream::connect(address).unwrap()).collect();
+        for _ in 0..3 {
+            listener.arm(&poller, 1).unwrap();
+            assert_eq!(poller.wait().unwrap(), 1);
+            // Not armed: the next event is ours, although connections wait.
+            poller.post(2).unwrap();
+            assert_eq!(poller.wait().unwrap(), 2);
+            listener.accept().unwrap();
+        }
+        let empty = listener.accept().unwrap_err();
+        assert_eq!(accept_failure(&empty), crate::sys::AcceptFailure::Empty);
+    }
+
+    #[test]
+    fn each_post_reaches_one_of_the_waiting_threads() {
+        let poller = Arc::new(Poller::new().unwrap());
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let poller = Arc::clone(&poller);
+                std::thread::spawn(move || poller.wait().unwrap())
+            })
+            .collect();
+        (10..14).for_each(|token| poller.post(token).unwrap());
+        let mut seen: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, [10, 11, 12, 13]);
+    }
+}

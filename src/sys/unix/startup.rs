@@ -1,0 +1,76 @@
+//! What is done once, before any thread runs.
+
+use std::io;
+use std::sync::OnceLock;
+
+use rustix::process::{Resource, Rlimit};
+
+/// The daemon's own file mode creation mask; programs get it too unless they have their own.
+pub const UMASK: u32 = 0o022;
+
+/// The limit on descriptors with which we were started, if we changed it.
+static NOFILE: OnceLock<libc::rlimit64> = OnceLock::new();
+
+/// Makes this process fit for a daemon: nothing inherited leaks into programs, signals are
+/// queued, the limit on descriptors is as high as it may be.
+///
+/// Call it once, first thing, from the only thread.
+pub fn prepare() -> io::Result<()> {
+    close_on_exec();
+    reset_signals();
+    super::signals::block()?;
+    raise_nofile();
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK));
+    // So that the orphans of programs come to us and `tree = "kill"` can find them. Failure only
+    // means that they go to process 1.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).ok();
+    Ok(())
+}
+
+/// The original limit on descriptors, if programs have to be given it back.
+pub(super) fn original_nofile() -> Option<libc::rlimit64> {
+    NOFILE.get().copied()
+}
+
+/// Descriptors above 2 that whoever started us left open would reach every program.
+fn close_on_exec() {
+    // SAFETY: sets a flag on descriptors and closes none.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+    }
+}
+
+/// Ignored signals stay ignored through exec, so programs would inherit them. With a handler they
+/// do not; SIGPIPE gets an empty one, because the daemon must not die of it.
+fn reset_signals() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: all zero is a valid sigaction: the default action, no flags, an empty mask.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: only reads the present action into `action`.
+        let known = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) } == 0;
+        if !known || action.sa_sigaction != libc::SIG_IGN {
+            continue;
+        }
+        action.sa_sigaction =
+            if signal == libc::SIGPIPE { nothing as *const () as usize } else { libc::SIG_DFL };
+        action.sa_flags = libc::SA_RESTART;
+        // SAFETY: the action is initialised, and its handler does nothing at all.
+        unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+    }
+}
+
+fn raise_nofile() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if rustix::process::setrlimit(Resource::Nofile, raised).is_ok() {
+        let value = |limit: Option<u64>| limit.unwrap_or(libc::RLIM64_INFINITY);
+        let original =
+            libc::rlimit64 { rlim_cur: value(limit.current), rlim_max: value(limit.maximum) };
+        // Set once only: `prepare` is called once.
+        NOFILE.set(original).ok();
+    }
+}

@@ -1,0 +1,177 @@
+//! CreateProcessW, with exactly the handles and the job that are asked for.
+//!
+//! Every process of the daemon is made here. No other call may make one: a call without a handle
+//! list would pass on whatever is inheritable at that moment, the connections of other peers too.
+
+use std::io;
+use std::os::windows::io::OwnedHandle;
+use std::ptr;
+
+use windows_sys::Win32::Foundation::HANDLE;
+use windows_sys::Win32::System::Threading::{
+    CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList,
+    EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST,
+    PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION,
+    STARTF_USESTDHANDLES, STARTUPINFOEXW, UpdateProcThreadAttribute,
+};
+
+use super::handle::{check, is_inheritable, own};
+use super::job::Job;
+
+/// What is made. Texts end with a NUL.
+#[derive(Debug)]
+pub(super) struct Order<'a> {
+    /// The executable. It is always named, so the system never searches for one.
+    pub(super) application: &'a [u16],
+    /// Its command line.
+    pub(super) command_line: Vec<u16>,
+    /// An environment block; `None` is our own.
+    pub(super) environment: Option<&'a [u16]>,
+    /// The working directory; `None` is our own.
+    pub(super) directory: Option<&'a [u16]>,
+    /// Standard input, output and error, inheritable; `None` passes no handle at all.
+    pub(super) stdio: Option<[HANDLE; 3]>,
+    /// The job that it is in from its first instruction on.
+    pub(super) job: Option<&'a Job>,
+    /// Creation flags.
+    pub(super) flags: u32,
+}
+
+/// A new process.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) handle: OwnedHandle,
+    pub(super) id: u32,
+}
+
+/// Makes a process.
+pub(super) fn create(order: Order<'_>) -> io::Result<Process> {
+    // Null handles: it has no standard input and output.
+    let stdio = order.stdio.unwrap_or([ptr::null_mut(); 3]);
+    let inherited = order.stdio.as_ref().map(list_of).transpose()?.unwrap_or_default();
+    let job = order.job.map(Job::as_raw);
+    let mut attributes = Attributes::new(2)?;
+    if !inherited.is_empty() {
+        attributes.set(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, &inherited)?;
+    }
+    if let Some(job) = &job {
+        attributes.set(PROC_THREAD_ATTRIBUTE_JOB_LIST, std::slice::from_ref(job))?;
+    }
+
+    let mut start = STARTUPINFOEXW { lpAttributeList: attributes.as_raw(), ..Default::default() };
+    start.StartupInfo.cb = size_of::<STARTUPINFOEXW>().try_into().unwrap_or(0);
+    start.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
+    [start.StartupInfo.hStdInput, start.StartupInfo.hStdOutput, start.StartupInfo.hStdError] =
+        stdio;
+    // The system may write to it.
+    let mut command_line = order.command_line;
+    let mut information = PROCESS_INFORMATION::default();
+    // SAFETY: all pointers are valid for the call; the texts end with a NUL (two for the block);
+    // `cb` tells of the attribute list, whose values live until the end of this function.
+    check(unsafe {
+        CreateProcessW(
+            order.application.as_ptr(),
+            command_line.as_mut_ptr(),
+            ptr::null(),
+            ptr::null(),
+            i32::from(!inherited.is_empty()),
+            order.flags | EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT,
+            order.environment.map_or(ptr::null(), |block| block.as_ptr().cast()),
+            order.directory.map_or(ptr::null(), <[u16]>::as_ptr),
+            &raw const start.StartupInfo,
+            &raw mut information,
+        )
+    })?;
+    // SAFETY: a new handle that nobody else owns.
+    drop(unsafe { own(information.hThread) });
+    // SAFETY: a new handle that nobody else owns.
+    let handle = unsafe { own(information.hProcess) }?;
+    Ok(Process { handle, id: information.dwProcessId })
+}
+
+/// The handles for the list: none twice, none null, and all inheritable. Windows refuses a list
+/// that is different, but with an error that tells nothing, and Wine takes it.
+fn list_of(stdio: &[HANDLE; 3]) -> io::Result<Vec<HANDLE>> {
+    let mut list = Vec::with_capacity(stdio.len());
+    for handle in stdio {
+        if handle.is_null() || !is_inheritable(*handle)? {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a handle is not inheritable"));
+        }
+        if !list.contains(handle) {
+            list.push(*handle);
+        }
+    }
+    Ok(list)
+}
+
+/// A list of attributes for a new process. It borrows the values that are in it.
+struct Attributes<'a> {
+    /// In units that are aligned as pointers are.
+    memory: Vec<usize>,
+    values: std::marker::PhantomData<&'a [HANDLE]>,
+}
+
+impl<'a> Attributes<'a> {
+    fn new(count: u32) -> io::Result<Self> {
+        let mut size = 0;
+        // SAFETY: asks only how much memory is needed; this call always fails.
+        unsafe { InitializeProcThreadAttributeList(ptr::null_mut(), count, 0, &raw mut size) };
+        let mut memory = vec![0usize; size.div_ceil(size_of::<usize>())];
+        // SAFETY: the memory is as large as was asked for.
+        check(unsafe {
+            InitializeProcThreadAttributeList(memory.as_mut_ptr().cast(), count, 0, &raw mut size)
+        })?;
+        Ok(Self { memory, values: std::marker::PhantomData })
+    }
+
+    fn set(&mut self, attribute: u32, value: &'a [HANDLE]) -> io::Result<()> {
+        // SAFETY: an initialised list; it keeps a pointer to the value, which outlives it.
+        check(unsafe {
+            UpdateProcThreadAttribute(
+                self.as_raw(),
+                0,
+                attribute as usize,
+                value.as_ptr().cast(),
+                size_of_val(value),
+                ptr::null_mut(),
+                ptr::null(),
+            )
+        })
+    }
+
+    fn as_raw(&mut self) -> LPPROC_THREAD_ATTRIBUTE_LIST {
+        self.memory.as_mut_ptr().cast()
+    }
+}
+
+impl Drop for Attributes<'_> {
+    fn drop(&mut self) {
+        // SAFETY: an initialised list that nobody uses any more.
+        unsafe { DeleteProcThreadAttributeList(self.memory.as_mut_ptr().cast()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::windows::io::{AsHandle, AsRawHandle};
+
+    use super::*;
+    use crate::sys::platform::handle::inheritable_copy;
+
+    #[test]
+    fn a_handle_list_has_no_duplicates() {
+        let file = std::fs::File::open("NUL").unwrap();
+        let (a, b) = (inheritable_copy(file.as_handle()), inheritable_copy(file.as_handle()));
+        let (a, b) = (a.unwrap(), b.unwrap());
+        let (a, b) = (a.as_raw_handle(), b.as_raw_handle());
+        assert_eq!(list_of(&[a, a, b]).unwrap(), [a, b]);
+        assert_eq!(list_of(&[a, a, a]).unwrap(), [a]);
+    }
+
+    #[test]
+    fn a_handle_that_is_not_inheritable_is_refused() {
+        let file = std::fs::File::open("NUL").unwrap();
+        assert!(list_of(&[file.as_raw_handle(); 3]).is_err());
+        assert!(list_of(&[ptr::null_mut(); 3]).is_err());
+    }
+}

@@ -1,0 +1,27 @@
+//! Windows 10 or Windows Server 2016 and later.
+
+pub mod control;
+pub mod identity;
+pub mod inherited;
+pub mod notify;
+pub mod paths;
+pub mod poll;
+pub mod process;
+pub mod program;
+pub mod signals;
+pub mod socket;
+pub mod spawn;
+pub mod startup;
+pub mod stdio;
+
+mod create;
+mod environment;
+mod handle;
+mod job;
+mod quote;
+#[cfg(test)]
+mod testing;
+mod wait;
+
+/// Tokens of [`poll::Poller`] are 64 bits and travel in completion keys, which are pointers.
+const _: () = assert!(size_of::<usize>() == size_of::<u64>(), "inetd needs 64-bit Windows");

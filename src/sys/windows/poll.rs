@@ -1,0 +1,120 @@
+//! One queue of events (an I/O completion port) that all front threads wait on.
+//!
+//! Nothing but tokens travels through it: each packet is one event, and the system gives it to
+//! exactly one thread. Listeners and programs put their tokens in from the system's wait threads.
+
+use std::io;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::ptr;
+use std::sync::Arc;
+
+use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
+use windows_sys::Win32::System::IO::{
+    CreateIoCompletionPort, GetQueuedCompletionStatus, PostQueuedCompletionStatus,
+};
+use windows_sys::Win32::System::Threading::INFINITE;
+
+use super::handle::{check, own};
+
+/// The queue.
+#[derive(Debug)]
+pub struct Poller {
+    port: Arc<Port>,
+}
+
+/// The completion port, which lives as long as anybody may still post to it.
+#[derive(Debug)]
+pub(super) struct Port {
+    handle: OwnedHandle,
+}
+
+impl Poller {
+    /// A new, empty queue.
+    pub fn new() -> io::Result<Self> {
+        // Zero threads stands for the number of processors. A thread that is held up, for instance
+        // while it starts a program, does not count: another one is let through instead.
+        // SAFETY: makes a new port without a file.
+        let port = unsafe { CreateIoCompletionPort(INVALID_HANDLE_VALUE, ptr::null_mut(), 0, 0) };
+        // SAFETY: a new handle that nobody else owns.
+        Ok(Self { port: Arc::new(Port { handle: unsafe { own(port) }? }) })
+    }
+
+    /// Waits for one event and gives its token. Any number of threads may wait.
+    pub fn wait(&self) -> io::Result<u64> {
+        let mut bytes = 0;
+        let mut key = 0;
+        let mut overlapped = ptr::null_mut();
+        // SAFETY: the port is open and the pointers are valid for the call.
+        check(unsafe {
+            GetQueuedCompletionStatus(
+                self.port.handle.as_raw_handle(),
+                &raw mut bytes,
+                &raw mut key,
+                &raw mut overlapped,
+                INFINITE,
+            )
+        })?;
+        u64::try_from(key).map_err(io::Error::other)
+    }
+
+    /// Gives `token` to one waiting thread.
+    pub fn post(&self, token: u64) -> io::Result<()> {
+        self.port.post(token)
+    }
+
+    /// The port, for those who post from elsewhere.
+    pub(super) fn port(&self) -> Arc<Port> {
+        Arc::clone(&self.port)
+    }
+}
+
+impl Port {
+    pub(super) fn post(&self, token: u64) -> io::Result<()> {
+        let key = usize::try_from(token).map_err(io::Error::other)?;
+        // SAFETY: the port is open; without an OVERLAPPED nothing has to stay alive.
+        check(unsafe {
+            PostQueuedCompletionStatus(self.handle.as_raw_handle(), 0, key, ptr::null())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn each_token_reaches_exactly_one_of_many_threads() {
+        const THREADS: u64 = 4;
+        const EACH: u64 = 100;
+        let poller = Poller::new().unwrap();
+        let start = Barrier::new(usize::try_from(THREADS).unwrap());
+        let mut all: Vec<u64> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS)
+                .map(|thread| {
+                    let (poller, start) = (&poller, &start);
+                    scope.spawn(move || {
+                        start.wait();
+                        for i in 0..EACH {
+                            poller.post(thread * EACH + i).unwrap();
+                        }
+                        (0..EACH).map(|_| poller.wait().unwrap()).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        all.sort_unstable();
+        assert_eq!(all, (0..THREADS * EACH).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_token_keeps_all_its_bits() {
+        let poller = Poller::new().unwrap();
+        for token in [0, u64::MAX, 1 << 63, 0x1234_5678_9abc_def0] {
+            poller.post(token).unwrap();
+            assert_eq!(poller.wait().unwrap(), token);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! A started program: its end, its tree, how it is stopped.
+
+use std::io;
+use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
+use std::sync::OnceLock;
+
+use windows_sys::Win32::Foundation::{WAIT_OBJECT_0, WAIT_TIMEOUT};
+use windows_sys::Win32::System::Console::{
+    AttachConsole, CTRL_BREAK_EVENT, FreeConsole, GenerateConsoleCtrlEvent, SetConsoleCtrlHandler,
+};
+use windows_sys::Win32::System::Threading::{
+    DETACHED_PROCESS, GetExitCodeProcess, WaitForSingleObject,
+};
+
+use super::create::{Order, Process, create};
+use super::handle::{check, wide};
+use super::job::Job;
+use super::poll::Poller;
+use super::quote;
+use super::wait::Wait;
+use crate::sys::ExitStatus;
+
+/// The hidden command of our own executable that calls [`ctrl_break`]; `cli` knows it too.
+const CTRL_BREAK_COMMAND: &str = "__ctrl-break";
+
+/// A running program and its job. With `tree = "kill"` the job, and so the program, ends on drop.
+#[derive(Debug)]
+pub struct Child {
+    id: u32,
+    /// Before the process, because it has to end first.
+    wait: OnceLock<Wait>,
+    /// Keeps the process id our own.
+    process: OwnedHandle,
+    job: Job,
+}
+
+impl Child {
+    pub(super) fn new(process: Process, job: Job) -> Self {
+        Self { id: process.id, wait: OnceLock::new(), process: process.handle, job }
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Asks for one event when the program has ended; at once if it has already.
+    pub fn watch(&self, poller: &Poller, token: u64) -> io::Result<()> {
+        let wait = Wait::once(self.process.as_handle(), poller.port(), token)?;
+        self.wait.set(wait).map_err(|_| io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Kills what the program left in its job. Call it after the program's end.
+    pub fn kill_tree(&self) {
+        self.job.terminate();
+    }
+
+    /// The status of a program that has ended. `None` if it still runs.
+    pub fn reap(&self) -> Option<ExitStatus> {
+        // SAFETY: the handle is open; without a timeout this only looks.
+        match unsafe { WaitForSingleObject(self.process.as_raw_handle(), 0) } {
+            WAIT_OBJECT_0 => {}
+            WAIT_TIMEOUT => return None,
+            _ => return Some(ExitStatus::Unknown),
+        }
+        let mut code = 0;
+        // SAFETY: the handle is open and the pointer is valid for the call.
+        let result = unsafe { GetExitCodeProcess(self.process.as_raw_handle(), &raw mut code) };
+        Some(check(result).map_or(ExitStatus::Unknown, |()| ExitStatus::Code(code)))
+    }
+
+    /// Whether nothing of the job is left. For use after [`Child::reap`].
+    pub fn tree_is_gone(&self) -> bool {
+        // A job that cannot be asked must not hold a slot for ever.
+        self.job.active().map_or(true, |active| active == 0)
+    }
+
+    /// Asks the program to stop: CTRL_BREAK to its process group.
+    pub fn terminate(&self) {
+        // A process has one console, and only processes of the same console can send the event;
+        // the daemon must not leave its own. So another process of our executable does it. What
+        // goes wrong is met by the next step of the stop ladder.
+        drop(send_ctrl_break(self.id));
+    }
+
+    /// Ends the program and its tree.
+    pub fn kill(&self) {
+        self.job.terminate();
+    }
+}
+
+fn send_ctrl_break(id: u32) -> io::Result<()> {
+    let executable = std::env::current_exe()?;
+    let argv = [executable.clone().into(), CTRL_BREAK_COMMAND.into(), id.to_string().into()];
+    create(Order {
+        application: &wide(executable.as_os_str())?,
+        command_line: quote::program(&argv)?,
+        environment: None,
+        directory: None,
+        stdio: None,
+        job: None,
+        flags: DETACHED_PROCESS,
+    })
+    .map(drop)
+}
+
+/// Sends CTRL_BREAK to the process group `id`, which has a console of its own. The calling process
+/// leaves its own console for that; it should do nothing else.
+pub fn ctrl_break(id: u32) -> io::Result<()> {
+    // SAFETY: takes nothing; that there is no console to leave is fine.
+    unsafe { FreeConsole() };
+    // SAFETY: takes a process id; one that does not exist is an error.
+    check(unsafe { AttachConsole(id) })?;
+    // SAFETY: no handler function: this process ignores CTRL_C from here on.
+    check(unsafe { SetConsoleCtrlHandler(None, 1) })?;
+    // SAFETY: takes numbers only.
+    check(unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, id) })
+}
+
+/// Orphans of programs. On Windows the job of a session holds them all, so there are none.
+#[derive(Debug, Default)]
+pub struct Orphans {}
+
+impl Orphans {
+    /// Gives how many are left: none.
+    pub fn sweep(
+        &mut self,
+        _is_session: impl Fn(u32) -> bool,
+        _should_die: impl Fn(u64, &str) -> bool,
+    ) -> usize {
+        0
+    }
+}

@@ -1,0 +1,317 @@
+//! Listening sockets and connections.
+//!
+//! A connection becomes the standard input and output of a program that calls `ReadFile` and
+//! `WriteFile` without an OVERLAPPED, which only works on a socket without the overlapped
+//! attribute. An accepted socket has it if the listener has it; so listeners are made without
+//! (`WSASocketW`), and every accepted socket is checked.
+
+use std::io;
+use std::os::windows::io::{
+    AsHandle, AsRawHandle, AsRawSocket, AsSocket, BorrowedSocket, FromRawSocket, OwnedHandle,
+    OwnedSocket,
+};
+use std::ptr;
+use std::sync::OnceLock;
+
+use socket2::{SockRef, Socket};
+use windows_sys::Wdk::Storage::FileSystem::{
+    FILE_SYNCHRONOUS_IO_NONALERT, FileModeInformation, NtQueryInformationFile,
+};
+use windows_sys::Win32::Foundation::{
+    ERROR_COMMITMENT_LIMIT, ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY,
+    RtlNtStatusToDosError,
+};
+use windows_sys::Win32::Networking::WinSock::{
+    AF_INET, AF_INET6, FD_ACCEPT, INVALID_SOCKET, IPPROTO_TCP, POLLRDNORM, SO_EXCLUSIVEADDRUSE,
+    SOCK_STREAM, SOCKET, SOL_SOCKET, WSA_FLAG_NO_HANDLE_INHERIT, WSAEACCES, WSAEADDRINUSE,
+    WSAEADDRNOTAVAIL, WSAECONNABORTED, WSAECONNRESET, WSAEHOSTUNREACH, WSAEINTR, WSAEMFILE,
+    WSAENETDOWN, WSAENETRESET, WSAENETUNREACH, WSAENOBUFS, WSAETIMEDOUT, WSAEWOULDBLOCK,
+    WSAEventSelect, WSAPOLLFD, WSAPoll, WSASocketW, setsockopt,
+};
+use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
+use windows_sys::Win32::System::Threading::CreateEventW;
+
+use super::handle::own;
+use super::poll::Poller;
+use super::wait::Wait;
+use crate::config::SocketOptions;
+use crate::listener::endpoint::{Address, Endpoint};
+use crate::sys::{AcceptFailure, BindFailure};
+
+/// Up to this many, listen() takes the length of its queue as it is.
+const PLAIN_BACKLOG: u32 = 200;
+/// The longest queue that SOMAXCONN_HINT can ask for.
+const MAX_BACKLOG: u32 = 65_535;
+
+/// A bound, listening, non-blocking socket.
+#[derive(Debug)]
+pub struct ListenSocket {
+    /// Before the event that it waits for.
+    wait: OnceLock<Wait>,
+    /// Set by the system when a connection is waiting; resets itself. Before the socket.
+    event: OwnedHandle,
+    socket: Socket,
+    local: Endpoint,
+    nodelay: bool,
+    keepalive: bool,
+}
+
+impl ListenSocket {
+    /// Creates, binds and listens.
+    ///
+    /// # Errors
+    /// Those of `bind` and `listen`; see [`bind_failure`]. `Unsupported` for Unix sockets and
+    /// for options that this system has not.
+    pub fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Self> {
+        let Endpoint::Tcp { address, only_v6 } = endpoint else {
+            return Err(unsupported("Unix sockets are not available on Windows: use tcp://"));
+        };
+        if options.interface.is_some() || options.freebind {
+            return Err(unsupported("interface and freebind are not available on Windows"));
+        }
+        let socket = create(if address.is_ipv6() { AF_INET6 } else { AF_INET })?;
+        socket.set_nonblocking(true)?;
+        // Without it another program could bind the same port and take our connections; and
+        // SO_REUSEADDR, which must never be set here, would even ask for that.
+        set_exclusive(&socket)?;
+        if address.is_ipv6() {
+            // The default is true here and false elsewhere.
+            socket.set_only_v6(*only_v6)?;
+        }
+        if let Some(bytes) = options.send_buffer {
+            socket.set_send_buffer_size(bytes as usize)?;
+        }
+        if let Some(bytes) = options.receive_buffer {
+            socket.set_recv_buffer_size(bytes as usize)?;
+        }
+        socket.bind(&(*address).into())?;
+        socket.listen(backlog(options.backlog))?;
+        let address = socket.local_addr()?.as_socket().unwrap_or(*address);
+        Ok(Self {
+            wait: OnceLock::new(),
+            event: create_event()?,
+            socket,
+            local: Endpoint::Tcp { address, only_v6: *only_v6 },
+            nodelay: options.nodelay,
+            keepalive: options.keepalive,
+        })
+    }
+
+    /// The address that it is bound to, with the port that the system chose for port 0.
+    pub fn local(&self) -> &Endpoint {
+        &self.local
+    }
+
+    /// Registers the socket, quiet until it is armed.
+    pub fn watch(&self, poller: &Poller, _token: u64) -> io::Result<()> {
+        let wait = Wait::gated(self.event.as_handle(), poller.port())?;
+        self.wait.set(wait).map_err(|_| io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Asks for one event when a connection is waiting.
+    pub fn arm(&self, _poller: &Poller, token: u64) -> io::Result<()> {
+        let wait = self.wait.get().ok_or(io::ErrorKind::NotFound)?;
+        wait.arm(token);
+        // Sets the event at once if a connection is waiting already ("when the WSAEventSelect
+        // function is called, if there is currently a connection request available to accept").
+        select_events(&self.socket, Some(&self.event))
+    }
+
+    /// Accepts one connection. See [`accept_failure`] for its errors.
+    pub fn accept(&self) -> io::Result<(Connection, Address)> {
+        // socket2 makes the new socket one that programs do not inherit.
+        let (socket, address) = self.socket.accept()?;
+        let Some(peer) = address.as_socket() else {
+            return Err(io::Error::other("a peer without an Internet address"));
+        };
+        // It has the listener's properties: the events, and by that it does not block. Both have
+        // to be undone, in this order (WSAEventSelect, "Remarks").
+        select_events(&socket, None)?;
+        socket.set_nonblocking(false)?;
+        check_synchronous(&socket)?;
+        // It is not documented which options are handed down. These can only fail if the peer is
+        // gone, which the program will see.
+        drop(socket.set_tcp_nodelay(self.nodelay));
+        drop(socket.set_keepalive(self.keepalive));
+        Ok((Connection { socket: socket.into() }, peer.into()))
+    }
+
+    /// Whether a connection is waiting now. Not while it is lent.
+    pub fn is_ready(&self) -> bool {
+        let mut poll = WSAPOLLFD { fd: raw(&self.socket), events: POLLRDNORM, revents: 0 };
+        // SAFETY: the pointer is to one structure, and the socket in it is open.
+        unsafe { WSAPoll(&raw mut poll, 1, 0) == 1 }
+    }
+
+    /// Prepares the socket for a `wait` server, which expects a blocking one. Nothing may be done
+    /// with it until it is back: calls on a synchronous socket wait for each other.
+    pub fn lend(&self) -> io::Result<()> {
+        select_events(&self.socket, None)?;
+        self.socket.set_nonblocking(false)
+    }
+
+    /// Takes it back after the server's end.
+    pub fn take_back(&self) -> io::Result<()> {
+        // The server, or what it started, may have chosen events of its own.
+        select_events(&self.socket, None)?;
+        self.socket.set_nonblocking(true)
+    }
+}
+
+impl AsSocket for ListenSocket {
+    fn as_socket(&self) -> BorrowedSocket<'_> {
+        self.socket.as_socket()
+    }
+}
+
+/// An accepted, blocking, synchronous stream socket.
+#[derive(Debug)]
+pub struct Connection {
+    socket: OwnedSocket,
+}
+
+impl Connection {
+    /// Our own address of this connection.
+    pub fn local(&self) -> io::Result<Address> {
+        let address = SockRef::from(&self.socket).local_addr()?;
+        let address = address.as_socket();
+        address.map(Address::from).ok_or_else(|| unsupported("not an Internet address"))
+    }
+}
+
+impl AsSocket for Connection {
+    fn as_socket(&self) -> BorrowedSocket<'_> {
+        self.socket.as_socket()
+    }
+}
+
+/// Sorts the errors of [`ListenSocket::accept`].
+pub fn accept_failure(error: &io::Error) -> AcceptFailure {
+    let Some(code) = error.raw_os_error() else { return AcceptFailure::Broken };
+    match code {
+        WSAEWOULDBLOCK => AcceptFailure::Empty,
+        // Things that a remote party can cause, so none of them may stop a listener.
+        WSAECONNRESET | WSAECONNABORTED | WSAEINTR | WSAENETRESET | WSAETIMEDOUT
+        | WSAEHOSTUNREACH | WSAENETUNREACH => AcceptFailure::PeerGone,
+        // The network subsystem may come back too.
+        WSAEMFILE | WSAENOBUFS | WSAENETDOWN => AcceptFailure::Resources,
+        _ => match code.cast_unsigned() {
+            ERROR_NOT_ENOUGH_MEMORY | ERROR_NO_SYSTEM_RESOURCES | ERROR_COMMITMENT_LIMIT => {
+                AcceptFailure::Resources
+            }
+            _ => AcceptFailure::Broken,
+        },
+    }
+}
+
+/// Sorts the errors of [`ListenSocket::bind`].
+pub fn bind_failure(error: &io::Error) -> BindFailure {
+    match error.raw_os_error() {
+        // WSAEACCES does not mean what EACCES means elsewhere: another program has the port
+        // exclusively, or one of our own earlier connections still holds it. Ports that the
+        // system reserves (`netsh int ipv4 show excludedportrange tcp`) give it too.
+        Some(WSAEADDRINUSE | WSAEADDRNOTAVAIL | WSAEACCES | WSAENETDOWN) => BindFailure::Later,
+        _ => BindFailure::Final,
+    }
+}
+
+fn unsupported(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}
+
+fn raw(socket: &Socket) -> SOCKET {
+    // Never fails: a SOCKET is as wide as a pointer, and pointers have 64 bits here.
+    SOCKET::try_from(socket.as_raw_socket()).unwrap_or(INVALID_SOCKET)
+}
+
+/// A stream socket without the overlapped attribute, which programs do not inherit.
+fn create(family: u16) -> io::Result<Socket> {
+    // SAFETY: null asks for the system's own TCP.
+    let socket = unsafe {
+        WSASocketW(
+            family.into(),
+            SOCK_STREAM,
+            IPPROTO_TCP,
+            ptr::null(),
+            0,
+            WSA_FLAG_NO_HANDLE_INHERIT,
+        )
+    };
+    if socket == INVALID_SOCKET {
+        return Err(io::Error::last_os_error());
+    }
+    let socket = u64::try_from(socket).map_err(io::Error::other)?;
+    // SAFETY: a new socket that nobody else owns.
+    Ok(unsafe { OwnedSocket::from_raw_socket(socket) }.into())
+}
+
+fn set_exclusive(socket: &Socket) -> io::Result<()> {
+    let on = 1i32;
+    let size = i32::try_from(size_of_val(&on)).map_err(io::Error::other)?;
+    // SAFETY: the option takes an int, and pointer and size are those of one.
+    let result = unsafe {
+        setsockopt(raw(socket), SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (&raw const on).cast(), size)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// More than 200 is silently cut to 200 unless it is written as SOMAXCONN_HINT, a negative number
+/// (listen, "Remarks").
+fn backlog(wanted: u32) -> i32 {
+    let length = i32::try_from(wanted.min(MAX_BACKLOG)).unwrap_or(i32::MAX);
+    if wanted > PLAIN_BACKLOG { -length } else { length }
+}
+
+/// An event that resets itself.
+fn create_event() -> io::Result<OwnedHandle> {
+    // SAFETY: null stands for default security (not inheritable) and for no name.
+    let event = unsafe { CreateEventW(ptr::null(), 0, 0, ptr::null()) };
+    // SAFETY: a new handle that nobody else owns.
+    unsafe { own(event) }
+}
+
+/// Connects the socket with an event that tells of waiting connections, or with none.
+fn select_events(socket: &Socket, event: Option<&OwnedHandle>) -> io::Result<()> {
+    let (event, events) = match event {
+        // Winsock writes handles of events as numbers.
+        Some(event) => {
+            (event.as_raw_handle().expose_provenance().cast_signed(), FD_ACCEPT.cast_signed())
+        }
+        None => (0, 0),
+    };
+    // SAFETY: socket and event are open. The system keeps a reference of its own to the event.
+    let result = unsafe { WSAEventSelect(raw(socket), event, events) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// # Errors
+/// The socket has the overlapped attribute, so no program could read from it.
+fn check_synchronous(socket: &impl AsRawSocket) -> io::Result<()> {
+    let mut status = IO_STATUS_BLOCK::default();
+    let mut mode = 0u32;
+    let socket = usize::try_from(socket.as_raw_socket()).map_err(io::Error::other)?;
+    // SAFETY: the handle is open, and pointer and size are those of the mode.
+    let result = unsafe {
+        NtQueryInformationFile(
+            ptr::with_exposed_provenance_mut(socket),
+            &raw mut status,
+            (&raw mut mode).cast(),
+            size_of_val(&mode).try_into().unwrap_or(0),
+            FileModeInformation,
+        )
+    };
+    if result < 0 {
+        // SAFETY: translates a number.
+        let code = unsafe { RtlNtStatusToDosError(result) };
+        return Err(io::Error::from_raw_os_error(code.cast_signed()));
+    }
+    if mode & FILE_SYNCHRONOUS_IO_NONALERT == 0 {
+        let text = "the accepted socket has the overlapped attribute, which no program can use as \
+                    its standard input; a network filter of this machine may have replaced it";
+        return Err(io::Error::other(text));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

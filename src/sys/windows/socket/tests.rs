@@ -1,0 +1,157 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::sys::platform::handle::is_inheritable;
+use crate::sys::platform::testing::{PATIENCE, listener, tokens};
+
+/// Long enough to see that nothing comes.
+const SILENCE: Duration = Duration::from_millis(300);
+
+#[test]
+fn an_armed_listener_gives_one_event_and_then_is_quiet() {
+    let (listener, address) = listener();
+    let poller = Arc::new(Poller::new().unwrap());
+    let tokens = tokens(&poller);
+    listener.watch(&poller, 7).unwrap();
+    let _clients = [(); 3].map(|()| TcpStream::connect(address).unwrap());
+    assert!(tokens.recv_timeout(SILENCE).is_err(), "an event before the first arm");
+    for _ in 0..3 {
+        // A connection is waiting already.
+        listener.arm(&poller, 7).unwrap();
+        assert_eq!(tokens.recv_timeout(PATIENCE).unwrap(), 7);
+        assert!(listener.is_ready());
+        listener.accept().unwrap();
+        assert!(tokens.recv_timeout(SILENCE).is_err(), "a second event without arm");
+    }
+    assert!(!listener.is_ready());
+    listener.arm(&poller, 8).unwrap();
+    assert!(tokens.recv_timeout(SILENCE).is_err(), "an event without a connection");
+    // It is armed when the connection comes.
+    let _client = TcpStream::connect(address).unwrap();
+    assert_eq!(tokens.recv_timeout(PATIENCE).unwrap(), 8);
+}
+
+#[test]
+fn a_dropped_listener_is_quiet_and_frees_its_port() {
+    let (listener, address) = listener();
+    let poller = Arc::new(Poller::new().unwrap());
+    let tokens = tokens(&poller);
+    let endpoint = listener.local().clone();
+    listener.watch(&poller, 7).unwrap();
+    listener.arm(&poller, 7).unwrap();
+    drop(listener);
+    assert!(TcpStream::connect(address).is_err());
+    assert!(tokens.recv_timeout(SILENCE).is_err());
+    ListenSocket::bind(&endpoint, &SocketOptions::default()).unwrap();
+}
+
+#[test]
+fn an_accepted_socket_blocks_and_is_synchronous_and_ours_alone() {
+    let (listener, address) = listener();
+    let poller = Poller::new().unwrap();
+    listener.watch(&poller, 7).unwrap();
+    listener.arm(&poller, 7).unwrap();
+    let mut client = TcpStream::connect(address).unwrap();
+    poller.wait().unwrap();
+    let (connection, peer) = listener.accept().unwrap();
+    assert_eq!(peer, client.local_addr().unwrap().into());
+    assert_eq!(connection.local().unwrap(), address.into());
+    check_synchronous(&connection.socket).unwrap();
+    let handle = ptr::with_exposed_provenance_mut(raw(&listener.socket));
+    assert!(!is_inheritable(handle).unwrap());
+    let number = usize::try_from(connection.socket.as_raw_socket()).unwrap();
+    assert!(!is_inheritable(ptr::with_exposed_provenance_mut(number)).unwrap());
+    // It waits for a byte instead of failing with WSAEWOULDBLOCK.
+    let mut server = TcpStream::from(connection.socket);
+    let reader = std::thread::spawn(move || {
+        let mut byte = [0];
+        server.read_exact(&mut byte).map(|()| byte)
+    });
+    client.write_all(b"x").unwrap();
+    assert_eq!(&reader.join().unwrap().unwrap(), b"x");
+}
+
+#[test]
+fn a_socket_with_the_overlapped_attribute_is_found_out() {
+    let overlapped = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = check_synchronous(&overlapped).unwrap_err();
+    assert!(error.to_string().contains("overlapped"), "{error}");
+}
+
+#[test]
+fn options_reach_the_accepted_socket() {
+    let endpoint = Endpoint::Tcp { address: "127.0.0.1:0".parse().unwrap(), only_v6: false };
+    for on in [true, false] {
+        let options = SocketOptions { nodelay: on, keepalive: on, ..Default::default() };
+        let listener = ListenSocket::bind(&endpoint, &options).unwrap();
+        let Endpoint::Tcp { address, .. } = *listener.local() else { panic!("not TCP") };
+        let _client = TcpStream::connect(address).unwrap();
+        let (connection, _) = listener.accept().unwrap();
+        let socket = SockRef::from(&connection.socket);
+        assert_eq!(socket.tcp_nodelay().unwrap(), on);
+        assert_eq!(socket.keepalive().unwrap(), on);
+    }
+}
+
+#[test]
+fn an_address_belongs_to_one_listener() {
+    let (first, _) = listener();
+    let error = ListenSocket::bind(first.local(), &SocketOptions::default()).unwrap_err();
+    assert_eq!(bind_failure(&error), BindFailure::Later, "{error}");
+    let elsewhere = Endpoint::Tcp { address: "192.0.2.1:7000".parse().unwrap(), only_v6: false };
+    let error = ListenSocket::bind(&elsewhere, &SocketOptions::default()).unwrap_err();
+    assert_eq!(bind_failure(&error), BindFailure::Later, "{error}");
+}
+
+#[test]
+fn both_families_share_a_port_unless_only_v6() {
+    let any = |text: &str, only_v6| Endpoint::Tcp { address: text.parse().unwrap(), only_v6 };
+    let both = ListenSocket::bind(&any("[::]:0", false), &SocketOptions::default()).unwrap();
+    let Endpoint::Tcp { address, .. } = *both.local() else { panic!("not TCP") };
+    let _client = TcpStream::connect(("127.0.0.1", address.port())).unwrap();
+    let (_, peer) = both.accept().unwrap();
+    assert!(peer.to_string().starts_with("127.0.0.1:"), "{peer}");
+    let six = ListenSocket::bind(&any("[::1]:0", true), &SocketOptions::default()).unwrap();
+    let Endpoint::Tcp { address, .. } = *six.local() else { panic!("not TCP") };
+    assert!(TcpStream::connect(("127.0.0.1", address.port())).is_err());
+}
+
+#[test]
+fn what_windows_has_not_is_refused() {
+    let bind = |endpoint: &Endpoint, options: &SocketOptions| {
+        let error = ListenSocket::bind(endpoint, options).unwrap_err();
+        assert_eq!(bind_failure(&error), BindFailure::Final);
+        error.kind()
+    };
+    let tcp = Endpoint::Tcp { address: "127.0.0.1:0".parse().unwrap(), only_v6: false };
+    let plain = SocketOptions::default();
+    assert_eq!(bind(&Endpoint::Unix("x".into()), &plain), io::ErrorKind::Unsupported);
+    assert_eq!(bind(&Endpoint::Abstract("x".into()), &plain), io::ErrorKind::Unsupported);
+    let freebind = SocketOptions { freebind: true, ..plain.clone() };
+    assert_eq!(bind(&tcp, &freebind), io::ErrorKind::Unsupported);
+}
+
+#[test]
+fn accept_errors_are_sorted() {
+    let (listener, _) = listener();
+    assert_eq!(accept_failure(&listener.accept().unwrap_err()), AcceptFailure::Empty);
+    for (code, class) in [
+        (WSAECONNRESET, AcceptFailure::PeerGone),
+        (WSAEMFILE, AcceptFailure::Resources),
+        (WSAENOBUFS, AcceptFailure::Resources),
+        (ERROR_NO_SYSTEM_RESOURCES.cast_signed(), AcceptFailure::Resources),
+        (windows_sys::Win32::Networking::WinSock::WSAENOTSOCK, AcceptFailure::Broken),
+    ] {
+        assert_eq!(accept_failure(&io::Error::from_raw_os_error(code)), class, "{code}");
+    }
+    assert_eq!(accept_failure(&io::Error::other("x")), AcceptFailure::Broken);
+}
+
+#[test]
+fn a_long_backlog_is_a_hint() {
+    assert_eq!([backlog(1), backlog(200), backlog(4096)], [1, 200, -4096]);
+    assert_eq!(backlog(u32::MAX), -65_535);
+}

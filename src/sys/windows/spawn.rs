@@ -1,0 +1,183 @@
+//! Starting a program. The connection itself is its standard input, output and error: a
+//! synchronous socket is a file to a program that knows nothing of networks.
+//!
+//! A socket is inheritable only while its program is made, and its program gets it by an explicit
+//! list, as no other process does. Any number of threads may start programs at a time.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::windows::io::{
+    AsHandle, AsRawHandle, AsRawSocket, AsSocket, BorrowedSocket, OwnedHandle,
+};
+use std::path::{Path, PathBuf};
+
+use windows_sys::Win32::Foundation::{
+    ERROR_COMMITMENT_LIMIT, ERROR_DIRECTORY, ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY,
+    ERROR_NOT_ENOUGH_QUOTA, ERROR_OUTOFMEMORY, HANDLE,
+};
+use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
+
+use super::create::{Order, create};
+use super::environment::Environment;
+use super::handle::{inheritable_copy, set_inheritable, system_directory, wide};
+use super::job::{Job, JobLimits};
+use super::process::Child;
+use super::quote;
+use super::socket::{Connection, ListenSocket};
+use super::stdio::Output;
+use crate::config::Program;
+use crate::launch::variables::Variables;
+use crate::sys::{SpawnError, SpawnStage};
+
+/// A program in the system's form: all that is the same for every start of a service.
+#[derive(Debug)]
+pub struct Prepared {
+    path: PathBuf,
+    /// `path`, or `cmd.exe` for a batch file.
+    application: Vec<u16>,
+    command_line: Vec<u16>,
+    environment: Environment,
+    directory: Vec<u16>,
+    limits: JobLimits,
+}
+
+impl Prepared {
+    /// # Errors
+    /// A NUL character in a name, an argument or a variable, arguments that a batch file cannot
+    /// get, limits out of range, and what this system cannot do.
+    pub fn new(program: &Program) -> io::Result<Self> {
+        if program.identity.is_some() || program.nice.is_some() {
+            let text = "other users and nice values are not available on Windows";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
+        let (application, command_line) = command(&program.path, &program.argv)?;
+        Ok(Self {
+            path: program.path.clone(),
+            application,
+            command_line,
+            environment: Environment::new(&program.environment)?,
+            directory: wide(program.cwd.as_os_str())?,
+            limits: JobLimits::new(program.tree, &program.limits)?,
+        })
+    }
+
+    /// The executable.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn command(path: &Path, argv: &[OsString]) -> io::Result<(Vec<u16>, Vec<u16>)> {
+    if quote::is_batch(path) {
+        let cmd = system_directory()?.join("cmd.exe");
+        return Ok((wide(cmd.as_os_str())?, quote::batch(path, argv)?));
+    }
+    Ok((wide(path.as_os_str())?, quote::program(argv)?))
+}
+
+/// What a program gets as its standard input and output.
+#[derive(Clone, Copy, Debug)]
+pub enum Stdio<'a> {
+    /// The connection (`Inetd_SOCK` is its SOCKET value).
+    Connection(&'a Connection),
+    /// The listening socket (`Inetd_SOCK` is its SOCKET value).
+    Listener(&'a ListenSocket),
+}
+
+/// Starts a program. `stderr` is where its standard error goes; `None` is where standard output
+/// goes.
+///
+/// # Errors
+/// The step that failed, with the system's error. No process is left then.
+pub fn spawn(
+    program: &Prepared,
+    stdio: Stdio<'_>,
+    stderr: Option<&Output>,
+    variables: &Variables,
+) -> Result<Child, SpawnError> {
+    let at = |stage| move |error| SpawnError { stage, error };
+    let job = Job::new().map_err(at(SpawnStage::Process))?;
+    job.set_limits(&program.limits).map_err(at(SpawnStage::Limits))?;
+
+    // Several threads may start programs with the same output, so each makes its own copy; a
+    // socket belongs to one program only, and copies of sockets are better not made.
+    let stderr: Option<OwnedHandle> = stderr
+        .map(|output| inheritable_copy(output.as_handle()))
+        .transpose()
+        .map_err(at(SpawnStage::Stdio))?;
+    let socket = match &stdio {
+        Stdio::Connection(connection) => connection.as_socket(),
+        Stdio::Listener(listener) => listener.as_socket(),
+    };
+    let socket = Lent::new(socket).map_err(at(SpawnStage::Stdio))?;
+    let value = socket.socket.as_raw_socket().to_string();
+    let stderr = stderr.as_ref().map_or(socket.handle(), AsRawHandle::as_raw_handle);
+
+    let process = create(Order {
+        application: &program.application,
+        command_line: program.command_line.clone(),
+        environment: Some(&program.environment.block(variables, &value)),
+        directory: Some(&program.directory),
+        stdio: Some([socket.handle(), socket.handle(), stderr]),
+        job: Some(&job),
+        // A console of its own that nobody sees, so that it can get CTRL_BREAK, and alone.
+        flags: CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP,
+    })
+    .map_err(|error| SpawnError { stage: stage_of(&error), error })?;
+    Ok(Child::new(process, job))
+}
+
+/// Whether an error says that the system has too little of something now.
+pub fn is_temporary(error: &io::Error) -> bool {
+    let short = [
+        ERROR_NOT_ENOUGH_MEMORY,
+        ERROR_OUTOFMEMORY,
+        ERROR_NO_SYSTEM_RESOURCES,
+        ERROR_NOT_ENOUGH_QUOTA,
+        ERROR_COMMITMENT_LIMIT,
+    ];
+    error.raw_os_error().is_some_and(|code| short.contains(&code.cast_unsigned()))
+}
+
+/// CreateProcessW does several things; its error tells which one failed.
+fn stage_of(error: &io::Error) -> SpawnStage {
+    if is_temporary(error) {
+        SpawnStage::Process
+    } else if error.raw_os_error().map(i32::cast_unsigned) == Some(ERROR_DIRECTORY) {
+        SpawnStage::Directory
+    } else if error.raw_os_error().is_none() {
+        SpawnStage::Stdio // Our own check of the handle list.
+    } else {
+        SpawnStage::Exec
+    }
+}
+
+/// A socket that can be inherited until this is dropped.
+struct Lent<'a> {
+    socket: BorrowedSocket<'a>,
+}
+
+impl<'a> Lent<'a> {
+    fn new(socket: BorrowedSocket<'a>) -> io::Result<Self> {
+        let lent = Self { socket };
+        set_inheritable(lent.handle(), true)?;
+        Ok(lent)
+    }
+
+    /// The socket as a file.
+    fn handle(&self) -> HANDLE {
+        std::ptr::with_exposed_provenance_mut(
+            usize::try_from(self.socket.as_raw_socket()).unwrap_or_default(),
+        )
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        // Nothing would leak even if this failed: every program has its own list.
+        drop(set_inheritable(self.handle(), false));
+    }
+}
+
+#[cfg(test)]
+mod tests;

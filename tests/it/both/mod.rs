@@ -1,0 +1,16 @@
+//! Scenarios that hold on every system.
+
+mod announce;
+mod data;
+mod environment;
+mod launch;
+mod life;
+mod limits;
+mod records;
+mod reload;
+mod serve;
+mod stderr;
+mod stdio;
+mod stop;
+mod tree;
+mod wait;

@@ -1,0 +1,117 @@
+//! Every broken configuration of `tests/data/bad` is explained as the file beside it says, and
+//! every one of `tests/data/good` loads. `UPDATE_EXPECT=1` writes the explanations anew.
+
+#![allow(clippy::unwrap_used, reason = "what fails here is the test")]
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use inetd::config::{self, FileFormat, Purpose};
+use inetd::sys::{FAMILY, Family};
+
+const BAD: &str = "tests/data/bad";
+
+/// What the first lines of a test file say about it.
+struct Header {
+    format: FileFormat,
+    runs_here: bool,
+}
+
+fn header(path: &Path) -> Header {
+    let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+    let value = |name: &str| {
+        let text = text.trim_start_matches("\u{feff}");
+        let mut comments = text.lines().take_while(|line| line.starts_with("# "));
+        comments.find_map(|line| line.strip_prefix(&format!("# {name}: ")).map(str::to_owned))
+    };
+    let here = if FAMILY == Family::Windows { "windows" } else { "unix" };
+    Header {
+        format: value("format").map_or(FileFormat::Auto, |name| name.parse().unwrap()),
+        runs_here: value("only").is_none_or(|only| only == here),
+    }
+}
+
+/// The configurations of a folder, sorted.
+fn configurations(folder: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|e| e == "toml" || e == "conf"));
+    paths.sort();
+    paths
+}
+
+/// A text without the place of the tree.
+fn relative(text: &str, folder: &str) -> String {
+    let absolute = std::path::absolute(folder).unwrap();
+    let above = absolute.parent().unwrap().display().to_string();
+    let text = text.replace(&absolute.display().to_string(), "$DIR").replace(&above, "$DIR/..");
+    text.replace(&format!("{folder}/"), "").replace(&format!("{folder}\\"), "")
+}
+
+/// A text without the direction of slashes and the kind of line ends.
+fn plain(text: &str) -> String {
+    text.replace('\\', "/").replace("\r\n", "\n")
+}
+
+fn explanation(path: &Path, format: FileFormat) -> String {
+    match config::load(path, format, Purpose::Check) {
+        Ok((_, report)) => panic!("{} loads:\n{}", path.display(), report.render()),
+        Err(report) => {
+            assert!(report.errors() > 0, "{}: {}", path.display(), report.render());
+            format!("{}{}\n", report.render(), report.summary())
+        }
+    }
+}
+
+#[test]
+fn every_broken_configuration_is_explained() {
+    let update = std::env::var("UPDATE_EXPECT").is_ok_and(|value| value == "1");
+    let paths = configurations(BAD);
+    assert!(paths.len() >= 45, "{} files", paths.len());
+    let mut different = String::new();
+    for path in paths {
+        let Header { format, runs_here } = header(&path);
+        if !runs_here {
+            continue;
+        }
+        let actual = relative(&explanation(&path, format), BAD);
+        let mut beside = path.clone().into_os_string();
+        beside.push(".expected");
+        if update {
+            std::fs::write(&beside, &actual).unwrap();
+        }
+        let expected = std::fs::read_to_string(&beside).unwrap_or_default();
+        if plain(&actual) != plain(&expected) {
+            let name = path.display();
+            writeln!(different, "== {name}: expected\n{expected}== {name}: actual\n{actual}")
+                .unwrap();
+        }
+    }
+    assert!(different.is_empty(), "{different}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_problem() {
+    let report = config::load(Path::new("no/such/inetd.toml"), FileFormat::Auto, Purpose::Check);
+    let report = report.unwrap_err();
+    assert!(report.summary().starts_with("cannot read "), "{}", report.summary());
+    let folder = tempfile::tempdir().unwrap();
+    let report = config::load(folder.path(), FileFormat::Auto, Purpose::Check).unwrap_err();
+    assert!(report.render().contains("there is no configuration in the folder"));
+    let large = folder.path().join("large.toml");
+    std::fs::write(&large, vec![b'\n'; (16 << 20) + 1]).unwrap();
+    let report = config::load(&large, FileFormat::Auto, Purpose::Check).unwrap_err();
+    assert!(report.summary().contains("larger than 16 MiB"), "{}", report.summary());
+}
+
+#[test]
+fn every_good_configuration_loads() {
+    for path in configurations("tests/data/good") {
+        let Header { format, runs_here } = header(&path);
+        if runs_here {
+            let loaded = config::load(&path, format, Purpose::Check);
+            let (config, _) = loaded.unwrap_or_else(|report| panic!("{}", report.render()));
+            assert!(!config.services.is_empty(), "{}", path.display());
+        }
+    }
+}

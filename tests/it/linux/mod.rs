@@ -1,0 +1,11 @@
+//! Scenarios of Linux alone.
+
+mod descriptors;
+mod identity;
+mod inherited;
+mod notify;
+mod programs;
+mod real;
+mod signals;
+mod storm;
+mod unix_sockets;

@@ -1,0 +1,76 @@
+//! Many connections, few resources, and nothing lost.
+
+use rustix::process::{Resource, Rlimit};
+
+use crate::harness::{Client, Daemon, Start, probe, service, wait_until};
+
+#[test]
+fn two_thousand_connections_leave_nothing_behind() {
+    let config = service("say", &probe(&["say", "x"]), "stderr = 'log'")
+        + &service("exit", &probe(&["exit", "1"]), "");
+    let daemon = Daemon::run(&config);
+    // Whatever is opened once is open after the first session of each.
+    assert_eq!(daemon.ask("say", ""), "x\n");
+    daemon.connect("exit").closed();
+    daemon.records(2, "EXIT");
+    let idle = || daemon.children().is_empty();
+    wait_until("no child", idle);
+    let before = daemon.descriptors();
+    let (say, exit) = (daemon.address("say"), daemon.address("exit"));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..125 {
+                    assert_eq!(Client::connect(say).rest(), "x\n");
+                    Client::connect(exit).closed();
+                }
+            });
+        }
+    });
+    daemon.records(2002, "EXIT");
+    wait_until("no child, dead or alive", idle);
+    wait_until("as many descriptors as before", || daemon.descriptors() == before);
+}
+
+#[test]
+fn out_of_descriptors_is_a_pause_and_not_the_end() {
+    let config =
+        service("hold", &probe(&["hold"]), "") + &service("say", &probe(&["say", "x"]), "");
+    let daemon = Start::run(&config).ready();
+    assert_eq!(daemon.ask("say", ""), "x\n");
+    // The hard limit stays: not everybody may raise it again.
+    let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+    let before = daemon.limit_descriptors(Rlimit { current: Some(64), maximum });
+
+    // Each session costs the daemon a descriptor, so not all of these can have one.
+    let mut clients: Vec<_> = (0..100).map(|_| daemon.connect("hold")).collect();
+    daemon.log().wait_for("a word about it", |line| {
+        line.contains("Too many open files") || line.contains("os error 24")
+    });
+    // It neither spins nor fills the log while nothing changes.
+    let spent = processor_time(daemon.id());
+    let lines = daemon.log().mark();
+    assert!(lines < 1000, "{lines} lines in the log");
+
+    // As sessions end, the others get their turn: whoever was connected is served, or is told by
+    // the end of the connection when even the program could not be started.
+    let mut served = 0;
+    for mut client in clients.drain(..) {
+        served += usize::from(client.line().starts_with("ready "));
+    }
+    assert!(served >= 50, "only {served} of 100 were served");
+    assert!(processor_time(daemon.id()) - spent < 500, "the daemon was busy waiting");
+
+    daemon.limit_descriptors(before);
+    for _ in 0..20 {
+        assert_eq!(daemon.ask("say", ""), "x\n");
+    }
+    wait_until("no child", || daemon.children().is_empty());
+}
+
+/// Processor time of a process in clock ticks of 10 ms (proc(5)).
+fn processor_time(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}

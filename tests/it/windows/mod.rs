@@ -1,0 +1,5 @@
+//! Scenarios of Windows alone. Natively they run on Windows; on Linux `ci/test` runs them under
+//! Wine, with `--include-ignored`.
+
+mod handles;
+mod programs;
