@@ -125,7 +125,11 @@ impl Files {
         let code = first.and_then(|line| line.split('#').next()).unwrap_or_default().trim_end();
         // `[::1]:7000 stream ...` begins with a bracket, too, but does not end with one.
         let is_table = code.starts_with('[') && code.ends_with(']');
-        if is_table { FileFormat::Toml } else { FileFormat::Inetd }
+        if is_table || code.starts_with("include = ") {
+            FileFormat::Toml
+        } else {
+            FileFormat::Inetd
+        }
     }
 
     fn classic(&mut self, file: u16, dialect: inetd_conf::Dialect) {

@@ -25,7 +25,7 @@ use crate::record::log::{Level, Log, Value};
 use crate::session::SessionId;
 use crate::sys::process::Orphans;
 use crate::sys::signals::Signals;
-use crate::sys::{Request, notify};
+use crate::sys::{Request, notify, startup};
 
 /// Pause before a start is tried again that failed for want of resources.
 const TRY_AGAIN: Duration = Duration::from_millis(200);
@@ -98,6 +98,7 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
     };
     let pending = supervisor.listeners.apply(&config)?;
     supervisor.announce(pending);
+    startup::release_memory();
     supervisor.front.start()?;
     notify::ready(&supervisor.summary());
     let (command_sender, mut commands) = mpsc::channel::<Command>(16);
@@ -178,20 +179,24 @@ impl Supervisor {
 
     /// Looks for what programs left behind outside their process groups.
     fn sweep(&mut self, pause: Duration) {
+        // Only one of these is planned at a time.
+        self.timers.take(|timer| matches!(timer, Timer::Sweep(_)));
         self.front.sweeping();
-        let (mut pids, mut ids) = (HashSet::new(), HashSet::new());
-        self.front.sessions.for_each(|session| {
-            pids.insert(session.child.id());
-            ids.insert(session.id);
-        });
-        let listeners = &self.listeners;
-        let should_die = |session: u64, service: &str| {
-            !ids.contains(&session) && listeners.tree_of(service) == Some(Tree::Kill)
+        let sessions = &self.front.sessions;
+        let pids = || {
+            let mut pids = HashSet::with_capacity(sessions.len());
+            sessions.for_each(|session| {
+                pids.insert(session.child.id());
+            });
+            pids
         };
-        let left = self.orphans.sweep(|pid| pids.contains(&pid), should_die);
-        if left > 0 {
-            let at = Instant::now() + pause;
-            self.timers.add(at, Timer::Sweep((pause * 2).min(LONGEST_SWEEP)));
+        let should_die = |session: u64, service: &str| {
+            sessions.with(session, |_| ()).is_none()
+                && self.listeners.tree_of(service) == Some(Tree::Kill)
+        };
+        let now = Instant::now();
+        if self.orphans.sweep(now, pids, should_die) > 0 {
+            self.timers.add(now + pause, Timer::Sweep((pause * 2).min(LONGEST_SWEEP)));
         }
     }
 
@@ -254,6 +259,7 @@ impl Supervisor {
                 Err(report)
             }
         };
+        startup::release_memory();
         notify::ready(&self.summary());
         result
     }

@@ -40,10 +40,12 @@ fn configurations(folder: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// A text without the place of the tree.
+/// A text without the place of the tree, and without what only an ordinary user is told.
 fn relative(text: &str, folder: &str) -> String {
     let absolute = std::path::absolute(folder).unwrap();
     let above = absolute.parent().unwrap().display().to_string();
+    let is_general = |problem: &&str| !problem.contains("this process cannot become the user");
+    let text = text.split("\n\n").filter(is_general).collect::<Vec<_>>().join("\n\n");
     let text = text.replace(&absolute.display().to_string(), "$DIR").replace(&above, "$DIR/..");
     text.replace(&format!("{folder}/"), "").replace(&format!("{folder}\\"), "")
 }

@@ -31,8 +31,14 @@ impl Check<'_> {
         match &self.value.value {
             Data::Text(text) if text.contains('\0') => self.refuse_nul(),
             Data::Text(text) => Some(Spanned { value: text.clone(), span: self.value.span }),
-            Data::Integer { value, .. } => self
-                .mistyped("a string", &format!("write it in quotes: {} = \"{value}\"", self.name)),
+            Data::Integer { value, .. } if self.is_item => {
+                self.mistyped("a string", &format!("write it in quotes: \"{value}\""))
+            }
+            Data::Integer { value, .. } => {
+                let help = format!("write it in quotes: {} = \"{value}\"", self.name);
+                self.mistyped("a string", &help)
+            }
+            _ if self.is_item => self.mistyped("a string", "write it in quotes"),
             _ => self.mistyped("a string", &format!("write {} = \"...\"", self.name)),
         }
     }
@@ -42,7 +48,7 @@ impl Check<'_> {
         let Data::List(items) = &self.value.value else {
             return self.mistyped("a list of strings", &format!("write {} = [\"...\"]", self.name));
         };
-        self.strings(items)
+        Some(self.strings(items))
     }
 
     /// A string or a list of strings, at least one.
@@ -52,15 +58,14 @@ impl Check<'_> {
                 &format!("`{}` is an empty list", self.name),
                 &format!("write {} = \"...\" or {} = [\"...\", \"...\"]", self.name, self.name),
             ),
-            Data::List(items) => self.strings(items),
+            Data::List(items) => Some(self.strings(items)),
             _ => Some(vec![self.text()?]),
         }
     }
 
-    fn strings(&mut self, items: &[Value]) -> Option<Vec<Spanned<String>>> {
-        // All items are looked at, so that each problem is found.
-        let strings: Vec<_> = items.iter().map(|value| self.item(value).text()).collect();
-        strings.into_iter().collect()
+    /// The strings of a list. Those that are none are reported, and the rest is looked at.
+    fn strings(&mut self, items: &[Value]) -> Vec<Spanned<String>> {
+        items.iter().filter_map(|value| self.item(value).text()).collect()
     }
 
     /// An item of this list.

@@ -10,6 +10,7 @@ mod limits;
 mod listen;
 mod program;
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub(crate) fn resolve(
         cwd,
         search: std::env::var_os("PATH"),
         programs: None,
+        near: HashMap::new(),
         names: Names::default(),
         environments: Environments::new(),
         conflicts: Conflicts::default(),
@@ -76,6 +78,8 @@ struct Resolver<'a> {
     search: Option<OsString>,
     /// The names of all programs in PATH, read when the first one is missing.
     programs: Option<Vec<String>>,
+    /// The nearest of them to each missing one.
+    near: HashMap<String, Option<String>>,
     names: Names,
     environments: Environments,
     conflicts: Conflicts,
@@ -195,7 +199,7 @@ impl Resolver<'_> {
     }
 
     fn names_are_unique(&mut self, services: &[RawService]) {
-        let mut seen = std::collections::HashMap::new();
+        let mut seen = HashMap::new();
         for service in services {
             let first = *seen.entry(service.name.value.as_str()).or_insert(service.name.span);
             if first != service.name.span {

@@ -97,6 +97,9 @@ impl Resolver<'_> {
     /// A program in PATH with a name like this one.
     fn near_program(&mut self, name: &OsStr) -> Option<String> {
         let name = name.to_str()?;
+        if let Some(near) = self.near.get(name) {
+            return near.clone();
+        }
         let search = self.search.as_deref();
         let programs = self.programs.get_or_insert_with(|| {
             let folders = search.map(std::env::split_paths).into_iter().flatten();
@@ -106,7 +109,9 @@ impl Resolver<'_> {
             names.sort_unstable();
             names
         });
-        nearest(name, programs.iter().map(String::as_str)).map(str::to_owned)
+        let near = nearest(name, programs.iter().map(String::as_str)).map(str::to_owned);
+        self.near.insert(name.to_owned(), near.clone());
+        near
     }
 
     /// Who the program runs as. The outer `None` is a problem that was reported.

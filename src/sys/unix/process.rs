@@ -1,7 +1,9 @@
 //! A started program: its end, its tree, how it is stopped.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
@@ -90,37 +92,55 @@ impl Child {
     }
 }
 
+/// How long a child has to be nobody's before it is taken for an orphan: a program that is just
+/// being started is nobody's, too, for some microseconds.
+const PATIENCE: Duration = Duration::from_millis(900);
+
 /// Orphans: processes that a program left behind and that the kernel gave to us, because we are
 /// their subreaper (prctl(2)) or process 1 of a container.
 #[derive(Debug, Default)]
 pub struct Orphans {
-    /// Children that were nobody's at the last visit. A process is touched at the second visit
-    /// only, so that one that is just being started is never taken for an orphan.
-    unknown: Vec<u32>,
+    /// Children that were nobody's at the last visit, and when they were seen first. A process id
+    /// and its start time are never used twice.
+    unknown: HashMap<(u32, u64), Instant>,
 }
 
 impl Orphans {
-    /// Visits our children that `is_session` does not know: reaps those that have ended, and
-    /// kills those that were started in a session for which `should_die` says so (it gets the
-    /// session's number and its service's name). Gives how many are left.
+    /// Visits our children that are not among `sessions`, the process ids of all sessions, which
+    /// is asked after the children were listed: reaps those that have ended, and kills those
+    /// that were started in a session for which `should_die` says so (it gets the session's number
+    /// and its service's name). Gives how many are left.
     pub fn sweep(
         &mut self,
-        is_session: impl Fn(u32) -> bool,
+        now: Instant,
+        sessions: impl FnOnce() -> HashSet<u32>,
         should_die: impl Fn(u64, &str) -> bool,
     ) -> usize {
-        let mut unknown = Vec::new();
-        for pid in children() {
-            if is_session(pid) {
+        let children = children();
+        let sessions = sessions();
+        let mut unknown = HashMap::new();
+        for pid in children {
+            if sessions.contains(&pid) {
                 continue;
             }
-            if self.unknown.contains(&pid) && !visit(pid, &should_die) {
-                continue;
+            let Some(start) = start_time(pid) else { continue };
+            let first = self.unknown.get(&(pid, start)).copied().unwrap_or(now);
+            let is_orphan = now.saturating_duration_since(first) >= PATIENCE;
+            if !is_orphan || visit(pid, &should_die) {
+                unknown.insert((pid, start), first);
             }
-            unknown.push(pid);
         }
         self.unknown = unknown;
         self.unknown.len()
     }
+}
+
+/// When a process was started, in clock ticks since boot (proc_pid_stat(5), field 22).
+fn start_time(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in field 2 may hold anything, but nothing behind it holds a parenthesis.
+    let (_, behind_name) = stat.rsplit_once(')')?;
+    behind_name.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 /// Process ids of all our children. The kernel lists them by the thread that they belong to.
@@ -164,4 +184,33 @@ fn session_of(pid: u32) -> Option<(u64, String)> {
 /// Sends CTRL_BREAK to a process group; a thing of Windows.
 pub fn ctrl_break(_pid: u32) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, clippy::zombie_processes, reason = "that is the point")]
+    fn an_orphan_is_reaped_but_only_when_it_is_known_for_a_while() {
+        let child = Command::new("/bin/true").spawn().unwrap();
+        let pid = child.id();
+        // Wait for its end without taking its status.
+        let id = WaitId::Pid(Pid::from_child(&child));
+        rustix::process::waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
+        let others = || children().into_iter().filter(|other| *other != pid).collect();
+        let mut orphans = Orphans::default();
+        let start = Instant::now();
+        let nobody = |_: u64, _: &str| false;
+        assert_eq!(orphans.sweep(start, others, nobody), 1);
+        assert_eq!(orphans.sweep(start, others, nobody), 1, "twice at the same time is not enough");
+        let mut sessions: HashSet<u32> = others();
+        sessions.insert(pid);
+        assert_eq!(orphans.sweep(start + PATIENCE, || sessions, nobody), 0, "somebody's now");
+        assert_eq!(orphans.sweep(start + PATIENCE, others, nobody), 1, "seen anew");
+        assert_eq!(orphans.sweep(start + 2 * PATIENCE, others, nobody), 0);
+        assert!(start_time(pid).is_none(), "reaped");
+    }
 }

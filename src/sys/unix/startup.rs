@@ -27,6 +27,16 @@ pub fn prepare() -> io::Result<()> {
     Ok(())
 }
 
+/// Gives memory that is not used any more back to the system. Reading a configuration needs far
+/// more than keeping it.
+pub fn release_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: may be called at any time; it only touches free memory.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// The original limit on descriptors, if programs have to be given it back.
 pub(super) fn original_nofile() -> Option<libc::rlimit64> {
     NOFILE.get().copied()

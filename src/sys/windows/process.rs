@@ -1,8 +1,10 @@
 //! A started program: its end, its tree, how it is stopped.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use windows_sys::Win32::Foundation::{WAIT_OBJECT_0, WAIT_TIMEOUT};
 use windows_sys::Win32::System::Console::{
@@ -125,7 +127,8 @@ impl Orphans {
     /// Gives how many are left: none.
     pub fn sweep(
         &mut self,
-        _is_session: impl Fn(u32) -> bool,
+        _now: Instant,
+        _sessions: impl FnOnce() -> HashSet<u32>,
         _should_die: impl Fn(u64, &str) -> bool,
     ) -> usize {
         0

@@ -41,6 +41,9 @@ pub fn prepare() -> io::Result<()> {
     Ok(())
 }
 
+/// Gives memory that is not used any more back to the system: the heap of Windows does so itself.
+pub fn release_memory() {}
+
 /// For the life of the process: it is never cleaned up.
 pub(super) fn start_sockets() -> io::Result<()> {
     let mut data = WSADATA::default();

@@ -4,6 +4,7 @@ mod descriptors;
 mod identity;
 mod inherited;
 mod notify;
+mod orphans;
 mod programs;
 mod real;
 mod signals;
