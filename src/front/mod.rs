@@ -132,10 +132,10 @@ impl Front {
         }))
     }
 
-    /// Starts the threads: one for each processor, so that programs start on all of them, and
-    /// two at least, so that one slow start never stops everything.
+    /// Starts the threads: one for each processor, so that programs start on all of them, and one
+    /// more, which accepts and reaps while the others wait for programs to be loaded.
     pub fn start(self: &Arc<Self>) -> io::Result<()> {
-        let threads = std::thread::available_parallelism().map_or(2, |n| n.get().max(2));
+        let threads = std::thread::available_parallelism().map_or(2, |n| n.get() + 1);
         for _ in 0..threads {
             let front = Arc::clone(self);
             std::thread::Builder::new()

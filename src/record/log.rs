@@ -11,6 +11,9 @@ use std::time::{Duration, SystemTime};
 /// Bytes that may wait for the writer. What comes on top is dropped and counted.
 const BUFFER: usize = 1 << 20;
 
+/// How long lines gather after others were written.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// What a line looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -168,6 +171,7 @@ impl Log {
     pub fn flush(&self) {
         let mut state = self.shared.lock();
         state.flushing = true;
+        self.shared.work.notify_one();
         let unwritten = |state: &mut State| state.writing || !state.buffer.is_empty();
         let wait = self.shared.written.wait_timeout_while(state, Duration::from_secs(2), unwritten);
         drop(wait);
@@ -191,7 +195,7 @@ fn write_all(shared: &Shared, sink: &mut impl io::Write) {
     loop {
         if state.buffer.is_empty() {
             // Only whoever waits for that is woken; it costs a system call.
-            if state.flushing {
+            if std::mem::take(&mut state.flushing) {
                 shared.written.notify_all();
             }
             state.idle = true;
@@ -219,6 +223,12 @@ fn write_all(shared: &Shared, sink: &mut impl io::Write) {
         lines.shrink_to(64 * 1024);
         state = shared.lock();
         state.writing = false;
+        if !state.flushing {
+            // Nobody wakes us meanwhile: a storm costs a few hundred wake-ups a second, not one
+            // for each line.
+            let gather = shared.work.wait_timeout(state, GATHER);
+            (state, _) = gather.unwrap_or_else(PoisonError::into_inner);
+        }
     }
 }
 

@@ -29,6 +29,10 @@ use crate::sys::{Request, notify, startup};
 
 /// Pause before a start is tried again that failed for want of resources.
 const TRY_AGAIN: Duration = Duration::from_millis(200);
+/// Pause between kills when the daemon ends at once.
+const KILL_AGAIN: Duration = Duration::from_millis(10);
+/// Time for programs to be dead when the daemon ends at once.
+const LAST_KILLS: Duration = Duration::from_secs(1);
 /// How often orphans are looked for at first; the pause doubles while nothing changes.
 const SWEEP: Duration = Duration::from_secs(1);
 /// The longest pause between looking for orphans.
@@ -113,7 +117,7 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
         };
         tokio::select! {
             request = signals.next() => match request? {
-                Request::Stop if supervisor.stopping => break supervisor.stop_now(),
+                Request::Stop if supervisor.stopping => break supervisor.stop_now().await,
                 Request::Stop => supervisor.stop("signal"),
                 Request::Reload => drop(supervisor.reload()),
             },
@@ -298,10 +302,21 @@ impl Supervisor {
         });
     }
 
-    /// Asked a second time: kills what runs and does not wait for it.
-    fn stop_now(&self) {
+    /// Asked a second time: kills what runs, and waits just as long as it takes to be dead.
+    async fn stop_now(&self) {
         self.log.say(Level::Warn, "Asked to stop again: sessions are killed");
-        self.front.sessions.for_each(|session| session.child.kill());
+        let kill = async {
+            loop {
+                // Again and again: a program that is just being started joins the table late.
+                self.front.sessions.for_each(|session| session.child.kill());
+                tokio::time::sleep(KILL_AGAIN).await;
+            }
+        };
+        tokio::select! {
+            () = self.front.admission.drained() => {}
+            // A process that the system does not let die must not keep us.
+            _ = tokio::time::timeout(LAST_KILLS, kill) => {}
+        }
     }
 
     fn summary(&self) -> String {

@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "what a failed test has to tell")]
 #![expect(unreachable_pub, reason = "a test binary has no public interface")]
+#![cfg_attr(windows, allow(dead_code, unused_imports, reason = "for the scenarios of Linux"))]
 
 mod harness;
 

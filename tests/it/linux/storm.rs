@@ -29,7 +29,8 @@ fn two_thousand_connections_leave_nothing_behind() {
     });
     daemon.records(2002, "EXIT");
     wait_until("no child, dead or alive", idle);
-    wait_until("as many descriptors as before", || daemon.descriptors() == before);
+    // Fewer is fine: at the first count the end of a pipe may not have been seen yet.
+    wait_until("no more descriptors than before", || daemon.descriptors() <= before);
 }
 
 #[test]
