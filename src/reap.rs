@@ -42,14 +42,7 @@ pub fn cannot_watch(front: &Front, id: SessionId, error: &io::Error) {
     let event = "Stopped a program because its end could not be watched for";
     front.recorder.log().event(Level::Error, event, &fields);
     session.child.kill();
-    conclude(front, session, |child| {
-        loop {
-            match child.reap() {
-                Some(status) => break status,
-                None => std::thread::yield_now(), // Killed: a matter of microseconds.
-            }
-        }
-    });
+    conclude(front, session, Child::wait);
 }
 
 fn conclude(front: &Front, session: Session, reap: impl FnOnce(&Child) -> ExitStatus) {
@@ -65,7 +58,7 @@ fn conclude(front: &Front, session: Session, reap: impl FnOnce(&Child) -> ExitSt
     } else {
         front.notify(Notice::Lingering(Box::new(ended)));
     }
-    front.reaped();
+    front.may_leave_orphans();
 }
 
 impl Ended {
@@ -102,17 +95,21 @@ pub enum Step {
 
 /// Takes a step with one session. Gives when the next one is due.
 pub fn step(front: &Front, id: SessionId, step: Step) -> Option<Instant> {
-    front
-        .sessions
-        .with(id, |session| match step {
-            Step::Terminate => {
-                session.child.terminate();
-                Some(Instant::now() + session.setup.config.stop_timeout)
+    match step {
+        Step::Terminate => {
+            let (stopper, timeout) = front
+                .sessions
+                .with(id, |session| (session.child.stopper(), session.setup.config.stop_timeout))?;
+            // Not under the lock of all sessions: on Windows this starts a process. Without a
+            // stopper, for want of descriptors, the next step has to do.
+            if let Ok(stopper) = stopper {
+                stopper.terminate();
             }
-            Step::Kill => {
-                session.child.kill();
-                None
-            }
-        })
-        .flatten()
+            Some(Instant::now() + timeout)
+        }
+        Step::Kill => {
+            front.sessions.with(id, |session| session.child.kill());
+            None
+        }
+    }
 }

@@ -91,7 +91,7 @@ impl Front {
 
     /// A listener comes back from a `wait` server. It is not armed yet.
     pub fn take_back(&self, listener: &Listener) {
-        if let Err(error) = listener.socket().take_back() {
+        if let Err(error) = listener.take_back() {
             self.accept_error(listener, Level::Error, &error);
         }
     }

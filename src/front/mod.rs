@@ -8,7 +8,7 @@
 mod accept;
 mod start;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -84,8 +84,8 @@ pub enum Notice {
     Lingering(Box<reap::Ended>),
     /// A connection waits for the resources to start its program.
     Postponed(Box<Arrival>),
-    /// Programs have been reaped since [`Front::sweeping`]; they may have left orphans.
-    Reaped,
+    /// Programs have been started or reaped since [`Front::sweeping`]; they may leave orphans.
+    Orphans,
 }
 
 /// What the front threads and the supervisor share.
@@ -104,9 +104,9 @@ pub struct Front {
     last_session: AtomicU64,
     last_listener: AtomicU64,
     stopping: AtomicBool,
-    reaped: AtomicBool,
+    orphans: AtomicBool,
     /// Connections for [`Token::Again`].
-    postponed: Mutex<Vec<Arrival>>,
+    postponed: Mutex<VecDeque<Arrival>>,
 }
 
 impl Front {
@@ -127,7 +127,7 @@ impl Front {
             last_session: AtomicU64::new(0),
             last_listener: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
-            reaped: AtomicBool::new(false),
+            orphans: AtomicBool::new(false),
             postponed: Mutex::default(),
         }))
     }
@@ -170,16 +170,16 @@ impl Front {
         self.stopping.store(true, Ordering::SeqCst);
     }
 
-    /// A program was reaped. The supervisor hears of the first one only.
-    pub fn reaped(&self) {
-        if !self.reaped.load(Ordering::Relaxed) && !self.reaped.swap(true, Ordering::Relaxed) {
-            self.notify(Notice::Reaped);
+    /// A program was started or reaped. The supervisor hears of the first one only.
+    pub fn may_leave_orphans(&self) {
+        if !self.orphans.load(Ordering::Relaxed) && !self.orphans.swap(true, Ordering::Relaxed) {
+            self.notify(Notice::Orphans);
         }
     }
 
     /// The supervisor looks for orphans now and wants to hear of the next program.
     pub fn sweeping(&self) {
-        self.reaped.store(false, Ordering::Relaxed);
+        self.orphans.store(false, Ordering::Relaxed);
     }
 
     /// Tells the supervisor. If it is gone, so is the daemon.
@@ -189,9 +189,11 @@ impl Front {
 
     /// Tries again to start the program of a connection.
     pub fn again(&self, arrival: Arrival) {
-        lock(&self.postponed).push(arrival);
-        // Fails only if memory is used up; then the next one takes this one with it.
-        self.poller.post(Token::Again.into()).ok();
+        lock(&self.postponed).push_back(arrival);
+        if self.poller.post(Token::Again.into()).is_err() {
+            // Only memory can be short. The peer sees its connection end, the slot is free.
+            drop(lock(&self.postponed).pop_front());
+        }
     }
 
     fn run(&self) {
@@ -213,7 +215,18 @@ impl Front {
             if catch_unwind(AssertUnwindSafe(|| self.deal_with(token))).is_err() {
                 let text = format!("Internal fault while dealing with {token:?}");
                 self.recorder.log().say(Level::Error, text);
+                self.after_fault(token);
             }
+        }
+    }
+
+    /// A listener may have been left unarmed, and would be deaf.
+    fn after_fault(&self, token: Token) {
+        if let Token::Listener(id) = token
+            && let Some(listener) = self.listener(id)
+            && !listener.service().setup().config.wait
+        {
+            self.arm(&listener);
         }
     }
 
@@ -233,7 +246,7 @@ impl Front {
                 }
             }
             Token::Again => {
-                let arrival = lock(&self.postponed).pop();
+                let arrival = lock(&self.postponed).pop_front();
                 if let Some(arrival) = arrival {
                     self.start_session(arrival);
                 }

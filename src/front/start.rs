@@ -101,7 +101,7 @@ impl Front {
         let ends = Ends::Listener { local: listener.local() };
         let facts = Facts { service: &service.name, session: id, ends };
         let request = Request { setup: &setup, stdio: Stdio::Listener(listener.socket()), facts };
-        let lent = listener.socket().lend();
+        let lent = listener.lend();
         let lent = lent.map_err(|error| SpawnError { stage: SpawnStage::Stdio, error });
         match lent.and_then(|()| launch(request)) {
             Ok(launched) => {
@@ -130,19 +130,21 @@ impl Front {
             let pipe = StderrPipe { service, session: id, pid: child.id(), reader };
             self.notify(Notice::Stderr(pipe));
         }
-        if let Some(timeout) = setup.config.session_timeout {
-            self.notify(Notice::Deadline(id, started + timeout));
-        }
+        let session_timeout = setup.config.session_timeout;
         let stop_timeout = setup.config.stop_timeout;
         let session = Session { id, service, setup, peer, child, started, borrowed, permit };
         self.recorder.start(session.subject());
         self.sessions.insert(session);
+        self.may_leave_orphans();
         // Only now, so that whoever hears of the end finds the session.
         let watched = self
             .sessions
             .with(id, |session| session.child.watch(&self.poller, Token::Session(id).into()));
         if let Some(Err(error)) = watched {
             reap::cannot_watch(self, id, &error);
+        }
+        if let Some(timeout) = session_timeout {
+            self.notify(Notice::Deadline(id, started + timeout));
         }
         // After the insert: whoever stops the daemon sets the flag before it looks at the table.
         if self.stopping.load(Ordering::SeqCst) {

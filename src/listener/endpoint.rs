@@ -72,7 +72,11 @@ pub enum Address {
 
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
-        Self::Inet(SocketAddr::new(address.ip().to_canonical(), address.port()))
+        match address.ip().to_canonical() {
+            IpAddr::V4(ip) => Self::Inet(SocketAddr::new(ip.into(), address.port())),
+            // As it is: a link-local address is nothing without its scope.
+            IpAddr::V6(_) => Self::Inet(address),
+        }
     }
 }
 

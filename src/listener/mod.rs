@@ -4,7 +4,7 @@ pub mod endpoint;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use self::endpoint::{Address, Endpoint};
 use crate::config::SocketOptions;
@@ -24,11 +24,21 @@ pub struct Listener {
     pub id: ListenerId,
     /// The endpoint as it was asked for: with port 0, for instance.
     pub asked: Endpoint,
-    /// The options that it was bound with.
-    pub options: SocketOptions,
     socket: ListenSocket,
+    state: Mutex<Use>,
     service: RwLock<Arc<Service>>,
     closed: AtomicBool,
+}
+
+/// How the socket is used now.
+#[derive(Debug)]
+struct Use {
+    /// The options that it has, or shall have when it comes back.
+    options: SocketOptions,
+    /// A `wait` server has it. Nothing may be done with it meanwhile.
+    lent: bool,
+    /// `options` changed while it was lent.
+    stale: bool,
 }
 
 impl Listener {
@@ -43,7 +53,43 @@ impl Listener {
     ) -> io::Result<Self> {
         socket.watch(poller, Token::Listener(id).into())?;
         let closed = AtomicBool::new(false);
-        Ok(Self { id, asked, options, socket, service: RwLock::new(service), closed })
+        let state = Mutex::new(Use { options, lent: false, stale: false });
+        Ok(Self { id, asked, socket, state, service: RwLock::new(service), closed })
+    }
+
+    /// Whether it can serve as a listener with these options without being bound again.
+    pub fn suits(&self, options: &SocketOptions) -> bool {
+        let has = &self.lock_use().options;
+        has.interface == options.interface && has.freebind == options.freebind
+    }
+
+    /// Changes its options, now or when it comes back from a `wait` server.
+    pub fn retune(&self, options: &SocketOptions) -> io::Result<()> {
+        let mut state = self.lock_use();
+        if state.options == *options {
+            return Ok(());
+        }
+        state.options = options.clone();
+        state.stale = state.lent;
+        if state.lent { Ok(()) } else { self.socket.retune(options) }
+    }
+
+    /// Prepares it for a `wait` server.
+    pub fn lend(&self) -> io::Result<()> {
+        self.lock_use().lent = true;
+        self.socket.lend()
+    }
+
+    /// Takes it back after the server's end.
+    pub fn take_back(&self) -> io::Result<()> {
+        let mut state = self.lock_use();
+        state.lent = false;
+        self.socket.take_back()?;
+        if std::mem::take(&mut state.stale) { self.socket.retune(&state.options) } else { Ok(()) }
+    }
+
+    fn lock_use(&self) -> MutexGuard<'_, Use> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The address that it is bound to.

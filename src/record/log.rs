@@ -279,16 +279,32 @@ fn json(
     fields: &[Field<'_>],
 ) -> io::Result<()> {
     write!(out, "{{\"time\":\"{time}\",\"level\":\"{}\",\"event\":", level.as_str())?;
-    serde_json::to_writer(&mut *out, event)?;
+    json_string(out, event)?;
     for (name, value) in fields {
         write!(out, ",\"{name}\":")?;
         match value {
             Value::Number(number) => write!(out, "{number}")?,
             Value::Seconds(duration) => write!(out, "{:.3}", duration.as_secs_f64())?,
-            Value::Text(value) => serde_json::to_writer(&mut *out, &value.to_string())?,
+            Value::Text(value) => json_string(out, &value.to_string())?,
         }
     }
     out.push(b'}');
+    Ok(())
+}
+
+/// A JSON string without anything that ends a line or reaches a terminal, which JSON allows.
+fn json_string(out: &mut Vec<u8>, text: &str) -> io::Result<()> {
+    let quoted = serde_json::to_string(text)?;
+    for c in quoted.chars() {
+        if is_unsafe(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+        } else {
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
     Ok(())
 }
 
@@ -308,10 +324,7 @@ impl fmt::Display for Escaped<'_> {
                 '\n' => f.write_str("\\n")?,
                 '\r' => f.write_str("\\r")?,
                 '\t' => f.write_str("\\t")?,
-                // C1 controls and direction marks can change what a terminal shows, too.
-                c if c.is_control() || is_direction_mark(c) => {
-                    write!(f, "\\u{{{:x}}}", u32::from(c))?;
-                }
+                c if is_unsafe(c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
                 c => f.write_char(c)?,
             }
         }
@@ -319,8 +332,11 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-fn is_direction_mark(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// What can start a line or change what a terminal shows: controls (C1 too), line and paragraph
+/// separators, direction marks.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -349,6 +365,9 @@ mod tests {
         assert_eq!(json["line"], evil);
         assert_eq!(json["pid"], 7);
         assert_eq!(json["event"], "START");
+        let line =
+            written(Format::Json, &[("line", Value::Text(&"a\u{85}\u{2028}\u{9b}2J\u{202e}"))]);
+        assert!(line.contains("\"a\\u0085\\u2028\\u009b2J\\u202e\""), "{line}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is written about sessions: one START, one EXIT, or one REFUSE or FAIL line each. The
 //! format of these lines is in this file and nowhere else.
 
+pub mod announce;
 pub mod log;
 pub mod throttle;
 

@@ -25,6 +25,11 @@ impl Throttle {
         Self { burst, per_second, state: Mutex::new(state) }
     }
 
+    /// How many lines were not written since the last one that was.
+    pub fn suppressed(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).suppressed
+    }
+
     /// Whether a line may be written at `now`: `Some` number of those that were not since the
     /// last one that was.
     pub fn pass(&self, now: Instant) -> Option<u64> {

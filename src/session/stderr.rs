@@ -73,18 +73,20 @@ impl Tag {
         if !buffer.is_empty() {
             self.line(&buffer, log, &throttle);
         }
+        self.lost(throttle.suppressed(), log);
     }
 
     fn line(&self, line: &[u8], log: &Log, throttle: &Throttle) {
         let Some(suppressed) = throttle.pass(Instant::now()) else { return };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         log.event(Level::Info, "STDERR", &self.fields(&String::from_utf8_lossy(line)));
-        if suppressed > 0 {
-            log.event(
-                Level::Warn,
-                "STDERR lines lost, the program writes too many",
-                &self.fields(&suppressed),
-            );
+        self.lost(suppressed, log);
+    }
+
+    fn lost(&self, lines: u64, log: &Log) {
+        if lines > 0 {
+            let event = "STDERR lines lost, the program writes too many";
+            log.event(Level::Warn, event, &self.fields(&lines));
         }
     }
 

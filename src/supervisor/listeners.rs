@@ -16,6 +16,8 @@ use crate::sys::BindFailure;
 use crate::sys::inherited;
 use crate::sys::socket::{ListenSocket, bind_failure};
 
+/// The first pause where an old listener of ours was in the way; it doubles.
+const FIRST_RETRY: Duration = Duration::from_millis(10);
 /// The longest pause between two tries to bind.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
@@ -159,7 +161,9 @@ impl Listeners {
     ) -> Result<Vec<(Instant, PendingId)>, ApplyError> {
         let planned = self.plan(config)?;
         self.front.admission.set_limit(config.daemon.max_sessions);
-        Ok(self.commit(planned))
+        let pending = self.commit(planned);
+        self.drop_unclaimed();
+        Ok(pending)
     }
 
     /// Prepares everything that can fail.
@@ -177,7 +181,7 @@ impl Listeners {
             for endpoint in &service.listen {
                 let same = |listener: &Arc<Listener>| {
                     listener.asked == *endpoint
-                        && listener.options == service.socket
+                        && listener.suits(&service.socket)
                         // Each `port 0` is another port: it belongs to its service.
                         && (!is_port_zero(endpoint) || listener.service().name == service.name)
                 };
@@ -266,12 +270,15 @@ impl Listeners {
                 let options = setup.config.socket.clone();
                 let place = place.clone();
                 let pause = setup.config.bind_retry.unwrap_or(LONGEST_RETRY);
-                let pending =
+                let mut pending =
                     Pending { place, service: Arc::clone(&service), endpoint, options, pause };
                 let tried = match source {
                     Source::Kept(listener) => {
                         let moved = listener.service().id != service.id;
                         listener.set_service(Arc::clone(&service));
+                        if let Err(error) = listener.retune(&setup.config.socket) {
+                            self.warn("Cannot change a listener", &service.name, &error);
+                        }
                         if moved {
                             self.front.admission.reconsider(listener.id);
                         }
@@ -280,7 +287,9 @@ impl Listeners {
                     Source::New(socket) => self.add(&pending, socket),
                     Source::Later(error) => Err(error),
                     Source::Replaced => ListenSocket::bind(&pending.endpoint, &pending.options)
-                        .and_then(|socket| self.add(&pending, socket)),
+                        .and_then(|socket| self.add(&pending, socket))
+                        // A front thread may still hold the old socket, for a moment.
+                        .inspect_err(|_| pending.pause = FIRST_RETRY),
                 };
                 if let Err(error) = tried {
                     later.push(self.postpone(pending, &error));
@@ -303,6 +312,19 @@ impl Listeners {
                 vec![self.postpone(pending, &error)]
             }
         }
+    }
+
+    /// Closes what a service manager passed and nobody wants: clients would wait in vain.
+    fn drop_unclaimed(&mut self) {
+        for (name, socket) in std::mem::take(&mut self.inherited) {
+            let error = format!("{} belongs to no service: closed", socket.local());
+            self.warn("A socket from the service manager", &name, &error);
+        }
+    }
+
+    fn warn(&self, event: &str, service: &str, error: &dyn std::fmt::Display) {
+        let fields = [("service", Value::Text(&service)), ("error", Value::Text(error))];
+        self.front.recorder.log().event(Level::Warn, event, &fields);
     }
 
     fn add(&mut self, pending: &Pending, socket: ListenSocket) -> io::Result<()> {

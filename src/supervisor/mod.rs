@@ -6,7 +6,6 @@ mod listeners;
 mod timers;
 
 use std::collections::HashSet;
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,13 +13,14 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use self::listeners::{Listeners, PendingId};
 use self::timers::Timers;
-use crate::config::{Config, Report, Tree};
+use crate::config::{Config, Control, Report, Tree};
 use crate::control::server::Server;
 use crate::control::{Action, Command, Reply, status};
 use crate::front::{Arrival, Front, Notice};
 use crate::listener::Listener;
 use crate::reap::{Ended, Step, step};
 use crate::record::Recorder;
+use crate::record::announce::Announcer;
 use crate::record::log::{Level, Log, Value};
 use crate::session::SessionId;
 use crate::sys::process::Orphans;
@@ -33,6 +33,8 @@ const TRY_AGAIN: Duration = Duration::from_millis(200);
 const KILL_AGAIN: Duration = Duration::from_millis(10);
 /// Time for programs to be dead when the daemon ends at once.
 const LAST_KILLS: Duration = Duration::from_secs(1);
+/// The number of timers from which on those of ended sessions are cleared away.
+const CLEAR_AT: usize = 1024;
 /// How often orphans are looked for at first; the pause doubles while nothing changes.
 const SWEEP: Duration = Duration::from_secs(1);
 /// The longest pause between looking for orphans.
@@ -62,18 +64,25 @@ enum Timer {
     Stop(SessionId, Step),
     Bind(PendingId),
     Again(Box<Arrival>),
-    Linger(Ended, Duration),
-    Sweep(Duration),
+    Linger(Box<Ended>, Duration),
+    Sweep(Instant, Duration),
 }
 
 struct Supervisor {
     front: Arc<Front>,
     log: Log,
+    announcer: Announcer,
     listeners: Listeners,
     loader: Option<Loader>,
+    /// What the configuration says about the control endpoint at the start.
+    control: Control,
     timers: Timers<Timer>,
     notices: UnboundedReceiver<Notice>,
     orphans: Orphans,
+    /// When the next look for orphans is planned. There is one plan at a time.
+    sweep_at: Option<Instant>,
+    /// Timers of sessions that are over are cleared away when there are that many.
+    clear_at: usize,
     stopping: bool,
     announced_ready: bool,
 }
@@ -93,10 +102,14 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
         listeners: Listeners::new(Arc::clone(&front)),
         front,
         log,
+        announcer: Announcer::start()?,
+        control: config.daemon.control.clone(),
         loader,
         timers: Timers::new(),
         notices,
         orphans: Orphans::default(),
+        sweep_at: None,
+        clear_at: CLEAR_AT,
         stopping: false,
         announced_ready: false,
     };
@@ -119,6 +132,8 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
             request = signals.next() => match request? {
                 Request::Stop if supervisor.stopping => break supervisor.stop_now().await,
                 Request::Stop => supervisor.stop("signal"),
+                // Without a file there is nothing to read again: the terminal has been closed.
+                Request::Reload if supervisor.loader.is_none() => supervisor.stop("hangup"),
                 Request::Reload => drop(supervisor.reload()),
             },
             Some(notice) = supervisor.notices.recv() => supervisor.notice(notice),
@@ -138,16 +153,19 @@ impl Supervisor {
     fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::ResumeAt(listener, at) => self.timers.add(at, Timer::Resume(listener)),
-            Notice::Deadline(id, at) => self.timers.add(at, Timer::Stop(id, Step::Terminate)),
+            Notice::Deadline(id, at) => {
+                self.clear_timers();
+                self.timers.add(at, Timer::Stop(id, Step::Terminate));
+            }
             Notice::Stderr(pipe) => drop(tokio::spawn(pipe.follow(self.log.clone()))),
             Notice::Postponed(arrival) if self.stopping => drop(arrival),
             Notice::Postponed(arrival) => {
                 self.timers.add(Instant::now() + TRY_AGAIN, Timer::Again(arrival));
             }
             Notice::Lingering(ended) => {
-                self.timers.add(Instant::now() + LINGER, Timer::Linger(*ended, LINGER));
+                self.timers.add(Instant::now() + LINGER, Timer::Linger(ended, LINGER));
             }
-            Notice::Reaped => self.timers.add(Instant::now() + SWEEP, Timer::Sweep(SWEEP)),
+            Notice::Orphans => self.plan_sweep(SWEEP),
         }
     }
 
@@ -167,12 +185,29 @@ impl Supervisor {
                 }
                 Timer::Again(arrival) => self.front.again(*arrival),
                 Timer::Linger(ended, pause) => self.linger(ended, pause),
-                Timer::Sweep(pause) => self.sweep(pause),
+                // Another one was planned for an earlier time instead.
+                Timer::Sweep(at, _) if self.sweep_at != Some(at) => {}
+                Timer::Sweep(_, pause) => self.sweep(pause),
             }
         }
     }
 
-    fn linger(&mut self, ended: Ended, pause: Duration) {
+    /// Sessions end long before their `session_timeout` as a rule. What was planned for them must
+    /// not gather.
+    fn clear_timers(&mut self) {
+        if self.timers.len() < self.clear_at {
+            return;
+        }
+        let sessions = &self.front.sessions;
+        let is_over = |timer: &Timer| match timer {
+            Timer::Stop(id, _) => sessions.with(*id, |_| ()).is_none(),
+            _ => false,
+        };
+        self.timers.take(is_over);
+        self.clear_at = CLEAR_AT.max(self.timers.len() * 2);
+    }
+
+    fn linger(&mut self, ended: Box<Ended>, pause: Duration) {
         if ended.is_over() {
             ended.finish(&self.front);
         } else {
@@ -181,10 +216,17 @@ impl Supervisor {
         }
     }
 
+    fn plan_sweep(&mut self, pause: Duration) {
+        let at = Instant::now() + pause;
+        if self.sweep_at.is_none_or(|planned| at < planned) {
+            self.sweep_at = Some(at);
+            self.timers.add(at, Timer::Sweep(at, pause));
+        }
+    }
+
     /// Looks for what programs left behind outside their process groups.
     fn sweep(&mut self, pause: Duration) {
-        // Only one of these is planned at a time.
-        self.timers.take(|timer| matches!(timer, Timer::Sweep(_)));
+        self.sweep_at = None;
         self.front.sweeping();
         let sessions = &self.front.sessions;
         let pids = || {
@@ -196,11 +238,13 @@ impl Supervisor {
         };
         let should_die = |session: u64, service: &str| {
             sessions.with(session, |_| ()).is_none()
-                && self.listeners.tree_of(service) == Some(Tree::Kill)
+                // A service that is not there any more had the default, as far as we know.
+                && self.listeners.tree_of(service) != Some(Tree::Leave)
         };
-        let now = Instant::now();
-        if self.orphans.sweep(now, pids, should_die) > 0 {
-            self.timers.add(now + pause, Timer::Sweep((pause * 2).min(LONGEST_SWEEP)));
+        let left = self.orphans.sweep(Instant::now(), pids, should_die);
+        // A server that runs on may leave orphans at any time, without a session that ends.
+        if left > 0 || !sessions.is_empty() {
+            self.plan_sweep((pause * 2).min(LONGEST_SWEEP));
         }
     }
 
@@ -237,7 +281,8 @@ impl Supervisor {
         };
         notify::reloading();
         let applied = loader().map_err(|report| (report.summary(), report.render())).and_then(
-            |(config, _)| {
+            |(config, report)| {
+                self.warn_of(&config, &report);
                 let log = config.daemon.log;
                 let applied = self.listeners.apply(&config);
                 let applied = applied.inspect(|_| self.log.set(log.format, log.level));
@@ -268,18 +313,31 @@ impl Supervisor {
         result
     }
 
+    /// A reload that works may still deserve a word.
+    fn warn_of(&self, config: &Config, report: &Report) {
+        if config.daemon.control != self.control {
+            let text = "The control endpoint changes only when the daemon is started again";
+            self.log.say(Level::Warn, text);
+        }
+        if report.warnings() > 0 {
+            let fields = [("first", Value::Text(&report.summary()))];
+            self.log.event(Level::Warn, "The configuration has warnings: inetd check", &fields);
+        }
+    }
+
     /// Says what was bound, plans what has to be bound later, and says `ready` once when all is.
     fn announce(&mut self, pending: Vec<(Instant, PendingId)>) {
-        let mut out = io::stdout().lock();
-        // Whoever started us and does not read gets no announcements.
+        let mut lines = String::new();
         for (service, endpoint) in self.listeners.take_announcements() {
-            drop(writeln!(out, "listening {service} {endpoint}"));
+            lines += &format!("listening {service} {endpoint}\n");
         }
         if !self.announced_ready && self.listeners.all_bound() {
             self.announced_ready = true;
-            drop(writeln!(out, "ready"));
+            lines += "ready\n";
         }
-        drop(out.flush());
+        if !lines.is_empty() {
+            self.announcer.say(lines);
+        }
         for (at, id) in pending {
             self.timers.add(at, Timer::Bind(id));
         }

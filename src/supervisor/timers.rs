@@ -4,8 +4,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// Things to do, each at its time. There is no way to take one back: whoever deals with it looks
-/// whether it still makes sense.
+/// Things to do, each at its time. Whoever deals with one looks whether it still makes sense.
 #[derive(Debug)]
 pub(super) struct Timers<T> {
     heap: BinaryHeap<Reverse<Entry<T>>>,
@@ -42,6 +41,11 @@ impl<T> Timers<T> {
             all.into_iter().partition(|Reverse(entry)| which(&entry.what));
         self.heap = left.into();
         taken.into_iter().map(|Reverse(entry)| entry.what).collect()
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
     }
 
     /// Takes the next one that is due at `now`.

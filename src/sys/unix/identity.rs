@@ -90,7 +90,7 @@ pub fn group_id(name: &str) -> Result<u32, IdentityError> {
     })?;
     match found {
         Some(id) => Ok(id),
-        None => name.parse().map_err(|_| IdentityError::UnknownGroup(name.to_owned())),
+        None => number(name).ok_or_else(|| IdentityError::UnknownGroup(name.to_owned())),
     }
 }
 
@@ -102,6 +102,12 @@ pub fn may_become(_identity: &Identity) -> bool {
         use rustix::thread::CapabilitySet;
         sets.effective.contains(CapabilitySet::SETUID | CapabilitySet::SETGID)
     })
+}
+
+/// An id that is written as a number. The largest one means "leave it as it is" to setresuid(2),
+/// setresgid(2) and chown(2): whoever wrote it would get root.
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|id| *id != u32::MAX)
 }
 
 struct User {
@@ -121,7 +127,7 @@ fn find_user(name: &str) -> Result<User, IdentityError> {
     if let Some(user) = found {
         return Ok(user);
     }
-    let Ok(id) = name.parse() else { return Err(IdentityError::UnknownUser(name.to_owned())) };
+    let Some(id) = number(name) else { return Err(IdentityError::UnknownUser(name.to_owned())) };
     // A number without an entry is fine, as in chown(1); its group is the same number.
     Ok(user_by_id(id)?.unwrap_or_else(|| User { id, group: id, name: name.to_owned() }))
 }
@@ -221,4 +227,28 @@ fn is_own(identity: &Identity) -> bool {
     identity.user == rustix::process::geteuid().as_raw()
         && identity.group == rustix::process::getegid().as_raw()
         && (own == identity.groups || own.is_empty() && identity.groups == [identity.group])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_are_found_and_the_number_that_means_nobody_is_not() {
+        assert_eq!(user_id("root").unwrap(), 0);
+        assert_eq!(user_id("12345").unwrap(), 12345);
+        assert_eq!(group_id("0").unwrap(), 0);
+        for bad in ["4294967295", "-1", "no such name", ""] {
+            assert!(matches!(user_id(bad), Err(IdentityError::UnknownUser(_))), "{bad}");
+            assert!(matches!(group_id(bad), Err(IdentityError::UnknownGroup(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nobody_has_no_more_than_its_own_groups() {
+        let Ok(Some(nobody)) = resolve(Some("nobody"), None, None) else {
+            return assert!(!rustix::process::geteuid().is_root(), "we are nobody ourselves");
+        };
+        assert_eq!(nobody.groups, [nobody.group]);
+    }
 }

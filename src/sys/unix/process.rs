@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
@@ -36,7 +37,8 @@ impl Child {
     /// Kills what the program left in its process group. Call it after the program's end and
     /// before [`Child::reap`]: until then its process id cannot belong to anybody else.
     pub fn kill_tree(&self) {
-        self.signal(Signal::KILL);
+        // An error means that nobody is left.
+        rustix::process::kill_process_group(self.pid, Signal::KILL).ok();
     }
 
     /// Takes the status of a program that has ended and frees its process id.
@@ -74,21 +76,61 @@ impl Child {
         rustix::process::test_kill_process_group(self.pid) == Err(Errno::SRCH)
     }
 
+    /// What it takes to ask the program to stop, also after it was reaped.
+    pub fn stopper(&self) -> io::Result<Stopper> {
+        Ok(Stopper { pidfd: self.pidfd.try_clone()?, pid: self.pid })
+    }
+
+    /// Ends the program and its tree: SIGKILL to the process group, which the program, as the
+    /// leader of its session, can never leave.
+    pub fn kill(&self) {
+        self.kill_tree();
+    }
+
+    /// Waits for the end of the program, which must be near.
+    pub fn wait(&self) -> ExitStatus {
+        has_ended(&self.pidfd, Wait::Yes);
+        self.reap().unwrap_or(ExitStatus::Unknown)
+    }
+}
+
+/// A program that can be asked to stop.
+#[derive(Debug)]
+pub struct Stopper {
+    pidfd: OwnedFd,
+    pid: Pid,
+}
+
+impl Stopper {
     /// Asks the program to stop: SIGTERM to its process group.
     pub fn terminate(&self) {
-        self.signal(Signal::TERM);
+        if has_ended(&self.pidfd, Wait::No) {
+            return; // It may be reaped, and its number somebody else's.
+        }
+        rustix::process::kill_process_group(self.pid, Signal::TERM).ok();
         // A stopped process would never see it.
-        self.signal(Signal::CONT);
+        rustix::process::kill_process_group(self.pid, Signal::CONT).ok();
     }
+}
 
-    /// Ends the program and its tree: SIGKILL to the process group.
-    pub fn kill(&self) {
-        self.signal(Signal::KILL);
-    }
+#[derive(Clone, Copy)]
+enum Wait {
+    Yes,
+    No,
+}
 
-    fn signal(&self, signal: Signal) {
-        // The only possible error for our own children is that nobody is left.
-        rustix::process::kill_process_group(self.pid, signal).ok();
+fn has_ended(pidfd: &OwnedFd, wait: Wait) -> bool {
+    let mut event = [PollFd::new(pidfd, PollFlags::IN)];
+    let now = Timespec::default();
+    let timeout = match wait {
+        Wait::Yes => None,
+        Wait::No => Some(&now),
+    };
+    loop {
+        match rustix::event::poll(&mut event, timeout) {
+            Err(Errno::INTR) => {}
+            other => return other == Ok(1),
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Listening sockets and connections.
 
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -50,18 +52,15 @@ impl ListenSocket {
                 if let Some(interface) = &options.interface {
                     socket.bind_device(Some(interface.as_bytes()))?;
                 }
-                // Accepted sockets inherit these, which saves system calls for each connection.
-                socket.set_tcp_nodelay(options.nodelay)?;
-                socket.set_keepalive(options.keepalive)?;
-                buffers(&socket, options)?;
+                tune(&socket, endpoint, options)?;
                 socket.bind(&(*address).into())?;
             }
             Endpoint::Unix(path) => {
-                buffers(&socket, options)?;
+                tune(&socket, endpoint, options)?;
                 file = Some(bind_file(&socket, path, options)?);
             }
             Endpoint::Abstract(name) => {
-                buffers(&socket, options)?;
+                tune(&socket, endpoint, options)?;
                 socket.bind(&abstract_address(name)?)?;
             }
         }
@@ -92,6 +91,16 @@ impl ListenSocket {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "unknown kind of address"));
         };
         Ok(Self { socket, local, _file: None })
+    }
+
+    /// Applies options that need no new socket: queue length, buffers, what connections inherit,
+    /// owner and mode of the file.
+    pub fn retune(&self, options: &SocketOptions) -> io::Result<()> {
+        tune(&self.socket, &self.local, options)?;
+        if let Endpoint::Unix(path) = &self.local {
+            set_owner_and_mode(path, options)?;
+        }
+        self.listen(options)
     }
 
     /// The address that it is bound to, with the port that the system chose for port 0.
@@ -180,6 +189,12 @@ impl AsFd for Connection {
     }
 }
 
+/// Whether this system can do IPv6 at all.
+pub fn has_ipv6() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| Socket::new(Domain::IPV6, Type::STREAM, None).is_ok())
+}
+
 /// Sorts the errors of [`ListenSocket::accept`] (accept(2), "Error handling").
 pub fn accept_failure(error: &io::Error) -> AcceptFailure {
     let Some(error) = Errno::from_io_error(error) else { return AcceptFailure::Broken };
@@ -207,10 +222,12 @@ pub fn accept_failure(error: &io::Error) -> AcceptFailure {
 
 /// Sorts the errors of [`ListenSocket::bind`].
 pub fn bind_failure(error: &io::Error) -> BindFailure {
-    match Errno::from_io_error(error) {
-        Some(Errno::ADDRINUSE | Errno::ADDRNOTAVAIL | Errno::NODEV | Errno::NETDOWN) => {
+    match error.kind() {
+        io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable | io::ErrorKind::NetworkDown => {
             BindFailure::Later
         }
+        // The `interface` is not there.
+        _ if Errno::from_io_error(error) == Some(Errno::NODEV) => BindFailure::Later,
         _ => BindFailure::Final,
     }
 }
@@ -222,7 +239,12 @@ fn domain(endpoint: &Endpoint) -> Domain {
     }
 }
 
-fn buffers(socket: &Socket, options: &SocketOptions) -> io::Result<()> {
+/// Sets what accepted sockets inherit, which saves system calls for each connection.
+fn tune(socket: &Socket, endpoint: &Endpoint, options: &SocketOptions) -> io::Result<()> {
+    if let Endpoint::Tcp { .. } = endpoint {
+        socket.set_tcp_nodelay(options.nodelay)?;
+        socket.set_keepalive(options.keepalive)?;
+    }
     if let Some(bytes) = options.send_buffer {
         socket.set_send_buffer_size(bytes as usize)?;
     }
@@ -239,10 +261,18 @@ fn abstract_address(name: &str) -> io::Result<SockAddr> {
 
 /// The file of a Unix socket, removed on drop if nobody replaced it.
 #[derive(Debug)]
-struct SocketFile {
+pub(super) struct SocketFile {
     path: PathBuf,
     device: u64,
     inode: u64,
+}
+
+impl SocketFile {
+    /// The file that was just bound at `path`.
+    pub(super) fn new(path: &Path) -> io::Result<Self> {
+        let file = std::fs::symlink_metadata(path)?;
+        Ok(Self { path: path.to_owned(), device: file.dev(), inode: file.ino() })
+    }
 }
 
 impl Drop for SocketFile {
@@ -265,36 +295,91 @@ fn bind_file(socket: &Socket, path: &Path, options: &SocketOptions) -> io::Resul
         remove_dead(path)?;
         socket.bind(&address)?;
     }
-    let file = std::fs::symlink_metadata(path)?;
-    let file = SocketFile { path: path.to_owned(), device: file.dev(), inode: file.ino() };
+    let file = SocketFile::new(path)?;
     // Before listen(2), so nobody can connect in between.
+    set_owner_and_mode(path, options)?;
+    Ok(file)
+}
+
+fn set_owner_and_mode(path: &Path, options: &SocketOptions) -> io::Result<()> {
     if options.user.is_some() || options.group.is_some() {
         std::os::unix::fs::lchown(path, options.user, options.group)?;
     }
-    if let Some(mode) = options.mode {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    options.mode.map_or(Ok(()), |mode| set_mode(path, mode))
+}
+
+/// chmod(2) for a socket, and never for what a symbolic link in its place points to.
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty())?;
+    if !FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_socket() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "somebody replaced the socket file",
+        ));
     }
-    Ok(file)
+    // fchmod(2) does not work on such a descriptor, but its name does.
+    let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+    std::fs::set_permissions(name, Permissions::from_mode(mode))
 }
 
 /// Removes the socket file of a dead server; anything else that is in the way stays.
 pub(super) fn remove_dead(path: &Path) -> io::Result<()> {
     let in_the_way = |what| io::Error::new(io::ErrorKind::AddrInUse, what);
     if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
-        return Err(in_the_way("a file that is not a socket is in the way"));
+        let text = "a file that is not a socket is in the way: remove it or choose another path";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
-    match UnixStream::connect(path) {
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Where the backlog is full, a blocking connect waits until somebody accepts.
+    probe.set_nonblocking(true)?;
+    match probe.connect(&SockAddr::unix(path)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             std::fs::remove_file(path)
         }
-        Ok(_) => Err(in_the_way("another program serves this socket")),
-        // For instance a full backlog or no permission: somebody may be there.
+        Ok(()) => Err(in_the_way("another program serves this socket")),
+        // A full backlog or no permission: somebody may be there.
         Err(_) => Err(in_the_way("another program may serve this socket")),
     }
 }
 
-impl AsRawFd for Connection {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.socket.as_raw_fd()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_socket_stays_even_if_its_backlog_is_full_and_a_dead_one_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.sock");
+        let endpoint = Endpoint::Unix(path.clone());
+        let options = SocketOptions { backlog: 0, mode: Some(0o600), ..SocketOptions::default() };
+        let first = ListenSocket::bind(&endpoint, &options).unwrap();
+        let fill = || {
+            let client = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+            client.set_nonblocking(true).unwrap();
+            client.connect(&SockAddr::unix(&path).unwrap()).map(|()| client)
+        };
+        let _waiting: Vec<_> = std::iter::from_fn(|| fill().ok()).take(100).collect();
+        let second = ListenSocket::bind(&endpoint, &options).unwrap_err();
+        assert_eq!(bind_failure(&second), BindFailure::Later, "{second}");
+        first.retune(&SocketOptions { mode: Some(0o640), ..options }).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        drop(first);
+        assert!(!path.exists());
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        ListenSocket::bind(&endpoint, &SocketOptions::default()).unwrap();
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_final_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.sock");
+        std::fs::write(&path, "precious").unwrap();
+        let endpoint = Endpoint::Unix(path.clone());
+        let error = ListenSocket::bind(&endpoint, &SocketOptions::default()).unwrap_err();
+        assert_eq!(bind_failure(&error), BindFailure::Final, "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+        std::os::unix::fs::symlink(&path, folder.path().join("link")).unwrap();
+        assert!(set_mode(&folder.path().join("link"), 0o777).is_err());
     }
 }

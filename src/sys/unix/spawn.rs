@@ -22,7 +22,7 @@ use crate::config::{Program, Resource};
 use crate::launch::variables::Variables;
 use crate::sys::{SpawnError, SpawnStage};
 
-/// Bytes of stack for the child. It needs a few hundred; the rest is for the kernel's exec.
+/// Bytes of stack for the child. It needs a few hundred.
 const STACK: usize = 32 * 1024;
 
 /// A program in the kernel's form: all that is the same for every start of a service.
@@ -66,7 +66,9 @@ impl Prepared {
             path: text(program.path.as_os_str())?,
             argv: program.argv.iter().map(|a| text(a)).collect::<io::Result<_>>()?,
             environment: program.environment.iter().map(variable).collect::<io::Result<_>>()?,
-            cwd: if std::env::current_dir().is_ok_and(|here| here == program.cwd) {
+            cwd: if program.identity.is_none()
+                && std::env::current_dir().is_ok_and(|here| here == program.cwd)
+            {
                 None
             } else {
                 Some(text(program.cwd.as_os_str())?)
@@ -223,9 +225,9 @@ fn clone(order: &mut Order<'_>, stack: &mut [u8]) -> io::Result<Child> {
 
 /// The child's side. It shares memory with the daemon, whose other threads run on: it makes raw
 /// system calls only (the wrappers of setuid(2) and its kin would try to stop "the other
-/// threads"), and writes nothing but `order`. No signal handler of the daemon can run in it: the
-/// daemon has none apart from an empty one for SIGPIPE; what it wants to know it reads from a
-/// signalfd.
+/// threads"), and writes nothing but `order`. No signal handler of the daemon does harm in it: there
+/// is an empty one for SIGPIPE, and the one of the standard library that reports a stack overflow;
+/// what the daemon wants to know it reads from a signalfd.
 extern "C" fn child(order: *mut c_void) -> c_int {
     // SAFETY: `clone` passed a pointer to an Order that lives until we exec or exit, and whose
     // owner is suspended meanwhile.
@@ -257,7 +259,8 @@ macro_rules! call {
 /// Returns only if a step failed.
 fn become_program(order: &Order<'_>) -> Result<(), Failure> {
     let program = order.program;
-    call!(Process, SYS_setpgid, 0, 0);
+    // A session of its own: a process group that it can never leave, and no terminal.
+    call!(Process, SYS_setsid);
     call!(Stdio, SYS_dup3, order.socket, 0, 0);
     call!(Stdio, SYS_dup3, order.socket, 1, 0);
     call!(Stdio, SYS_dup3, order.stderr, 2, 0);

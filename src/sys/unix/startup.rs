@@ -16,7 +16,9 @@ static NOFILE: OnceLock<libc::rlimit64> = OnceLock::new();
 ///
 /// Call it once, first thing, from the only thread.
 pub fn prepare() -> io::Result<()> {
-    close_on_exec();
+    close_on_exec()?;
+    super::inherited::take();
+    drop_inheritable_capabilities()?;
     reset_signals();
     super::signals::block()?;
     raise_nofile();
@@ -43,17 +45,40 @@ pub(super) fn original_nofile() -> Option<libc::rlimit64> {
 }
 
 /// Descriptors above 2 that whoever started us left open would reach every program.
-fn close_on_exec() {
+fn close_on_exec() -> io::Result<()> {
     // SAFETY: sets a flag on descriptors and closes none.
-    unsafe {
-        libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+    let done =
+        unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if done == 0 {
+        return Ok(());
     }
+    // Before Linux 5.11, or a filter that does not know the call.
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let Some(fd) = entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        if fd > 2 {
+            // SAFETY: sets a flag on a descriptor; one that is closed by now is an error.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+    Ok(())
+}
+
+/// A daemon that is not root may have been given capabilities that survive exec, so that it can
+/// become other users (capabilities(7), "ambient"). It keeps them; its programs must not get them.
+fn drop_inheritable_capabilities() -> io::Result<()> {
+    rustix::thread::clear_ambient_capability_set()?;
+    let mut sets = rustix::thread::capabilities(None)?;
+    sets.inheritable = rustix::thread::CapabilitySet::empty();
+    Ok(rustix::thread::set_capabilities(None, sets)?)
 }
 
 /// Ignored signals stay ignored through exec, so programs would inherit them. With a handler they
 /// do not; SIGPIPE gets an empty one, because the daemon must not die of it.
 fn reset_signals() {
     extern "C" fn nothing(_: libc::c_int) {}
+    // The C library keeps 32 and 33 to itself and refuses them, so nobody else sets them.
     for signal in 1..=libc::SIGRTMAX() {
         // SAFETY: all zero is a valid sigaction: the default action, no flags, an empty mask.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };

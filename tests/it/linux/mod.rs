@@ -1,6 +1,7 @@
 //! Scenarios of Linux alone.
 
 mod descriptors;
+mod hardening;
 mod identity;
 mod inherited;
 mod notify;

@@ -66,8 +66,8 @@ fn a_program_gets_its_socket_its_arguments_and_its_environment() {
 }
 
 #[test]
-fn it_has_a_group_of_its_own_and_blocks_no_signal() {
-    let script = "ps -o pid=,pgid= -p $$; grep SigBlk /proc/self/status";
+fn it_leads_a_session_of_its_own_and_blocks_no_signal() {
+    let script = "ps -o pgid=,sid= -p $$; grep SigBlk /proc/self/status";
     let (child, text) = run(&program(&["/bin/sh", "-c", script])).unwrap();
     let mut words = text.split_ascii_whitespace();
     assert_eq!(words.next(), Some(child.id().to_string().as_str()), "{text}");
