@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use super::{FAILED, fail};
+use super::{FAILED, output};
 use crate::config::{self, Config, FileFormat, Purpose, Report};
 use crate::sys::paths;
 
@@ -16,40 +16,27 @@ pub(super) fn file(matches: &ArgMatches) -> (PathBuf, FileFormat) {
     (path.unwrap_or_else(paths::default_config), format.unwrap_or(FileFormat::Auto))
 }
 
-/// Loads a configuration; prints what is wrong or odd about it.
+/// Loads a configuration; tells what is wrong or odd about it.
 pub(super) fn load(matches: &ArgMatches, purpose: Purpose) -> Result<Config, ExitCode> {
     let (path, format) = file(matches);
-    print_report(config::load(&path, format, purpose))
+    told(config::load(&path, format, purpose))
 }
 
-/// Prints the report of a load.
-pub(super) fn print_report(loaded: Result<(Config, Report), Report>) -> Result<Config, ExitCode> {
-    let (report, result) = match loaded {
-        Ok((config, report)) => (report, Ok(config)),
-        Err(report) => {
-            let code = fail_code(&report);
-            (report, Err(code))
-        }
+/// What was loaded, after its problems were written to standard error.
+pub(super) fn told(loaded: Result<(Config, Report), Report>) -> Result<Config, ExitCode> {
+    let (config, report) = match loaded {
+        Ok((config, report)) => (Ok(config), report),
+        Err(report) => (Err(ExitCode::from(FAILED)), report),
     };
-    eprint!("{}", report.render());
-    result
-}
-
-fn fail_code(_: &Report) -> ExitCode {
-    ExitCode::from(FAILED)
+    output::err(&report.render());
+    config
 }
 
 pub(super) fn check(matches: &ArgMatches) -> ExitCode {
     let (default, format) = file(matches);
     let path = matches.get_one::<PathBuf>("file").cloned().unwrap_or(default);
-    match print_report(config::load(&path, format, Purpose::Check)) {
-        Ok(config) if config.services.is_empty() => {
-            fail(FAILED, format_args!("{}: there is no service in it", path.display()))
-        }
-        Ok(config) => {
-            print!("{}", table(&config));
-            ExitCode::SUCCESS
-        }
+    match told(config::load(&path, format, Purpose::Check)) {
+        Ok(config) => output::out(&table(&config)),
         Err(code) => code,
     }
 }

@@ -1,11 +1,12 @@
 //! The commands that talk to the running daemon.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use super::{FAILED, NO_DAEMON, check, fail};
-use crate::config::{Control, Purpose};
+use super::{FAILED, NO_DAEMON, check, fail, output};
+use crate::config::{self, Control};
 use crate::control::client::{self, ClientError};
 use crate::control::status::Status;
 use crate::sys::{paths, process};
@@ -14,21 +15,21 @@ pub(super) fn status(matches: &ArgMatches) -> ExitCode {
     let json = matches.get_flag("json");
     talk(matches, async |endpoint| {
         let status = client::status(endpoint).await?;
-        if json {
-            println!("{}", serde_json::to_string_pretty(&status).unwrap_or_default());
+        let text = if json {
+            serde_json::to_string_pretty(&status).unwrap_or_default() + "\n"
         } else {
-            print!("{}", table(&status));
-        }
-        Ok(())
+            table(&status)
+        };
+        Ok(output::out(&text))
     })
 }
 
 pub(super) fn reload(matches: &ArgMatches) -> ExitCode {
-    talk(matches, async |endpoint| client::reload(endpoint).await)
+    talk(matches, async |endpoint| client::reload(endpoint).await.map(|()| ExitCode::SUCCESS))
 }
 
 pub(super) fn stop(matches: &ArgMatches) -> ExitCode {
-    talk(matches, async |endpoint| client::stop(endpoint).await)
+    talk(matches, async |endpoint| client::stop(endpoint).await.map(|()| ExitCode::SUCCESS))
 }
 
 pub(super) fn ctrl_break(matches: &ArgMatches) -> ExitCode {
@@ -41,43 +42,51 @@ pub(super) fn ctrl_break(matches: &ArgMatches) -> ExitCode {
 /// Runs one exchange with the daemon that the options mean.
 fn talk(
     matches: &ArgMatches,
-    exchange: impl AsyncFnOnce(&str) -> Result<(), ClientError>,
+    exchange: impl AsyncFnOnce(&str) -> Result<ExitCode, ClientError>,
 ) -> ExitCode {
-    let endpoint = match endpoint(matches) {
-        Ok(endpoint) => endpoint,
-        Err(code) => return code,
+    let (path, format) = check::file(matches);
+    if matches.get_one::<String>("control").is_none()
+        && matches.get_one::<PathBuf>("config").is_some()
+        && let Err(error) = std::fs::metadata(&path)
+    {
+        // A misspelled name must not reach another daemon, the one of the default endpoint.
+        return fail(FAILED, format_args!("cannot read {}: {error}", path.display()));
+    }
+    let configured = || config::control_of(&path, format);
+    let Some(endpoint) = endpoint(matches, configured) else {
+        return fail(NO_DAEMON, "there is no control endpoint: name the daemon's with --control");
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILED, error),
     };
     match runtime.block_on(exchange(&endpoint)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error @ ClientError::NoDaemon(_)) => fail(NO_DAEMON, error),
         Err(ClientError::Refused(text)) => {
             // Often a whole report of problems, which begins with `error:` itself.
-            eprint!("{text}");
+            output::err(&text);
             fail(FAILED, "the daemon refused; it goes on as before")
         }
         Err(error) => fail(FAILED, error),
     }
 }
 
-/// `--control`, or what the configuration file says, or the default.
-fn endpoint(matches: &ArgMatches) -> Result<String, ExitCode> {
-    if let Some(endpoint) = matches.get_one::<String>("control") {
-        return Ok(endpoint.clone());
+/// Where the daemon is reached: what `--control` says, or else the configuration; `None` if it is
+/// to have no control endpoint.
+pub(super) fn endpoint(
+    matches: &ArgMatches,
+    configured: impl FnOnce() -> Control,
+) -> Option<String> {
+    let control = match matches.get_one::<String>("control") {
+        Some(endpoint) => Control::At(endpoint.clone()),
+        None => configured(),
+    };
+    match control {
+        Control::At(endpoint) => Some(endpoint).filter(|endpoint| !endpoint.is_empty()),
+        Control::Default => Some(paths::default_control()),
+        Control::Off => None,
     }
-    if matches.contains_id("config") && matches.get_one::<std::path::PathBuf>("config").is_some() {
-        match check::load(matches, Purpose::Check)?.daemon.control {
-            Control::At(endpoint) => return Ok(endpoint),
-            Control::Off => {
-                return Err(fail(NO_DAEMON, "this configuration has no control endpoint"));
-            }
-            Control::Default => {}
-        }
-    }
-    Ok(paths::default_control())
 }
 
 fn table(status: &Status) -> String {

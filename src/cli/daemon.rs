@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use super::{FAILED, RUNNING, arguments, check, fail};
-use crate::config::{self, CommandLine, Config, Control, Purpose};
-use crate::control::client;
+use super::{FAILED, RUNNING, arguments, check, control, fail, output};
+use crate::config::{self, CommandLine, Config, Purpose};
 use crate::control::server::Server;
 use crate::record::log::{Format, Level, Log};
 use crate::supervisor::{self, Loader, Start};
-use crate::sys::{paths, startup};
+use crate::sys::control::server_id;
+use crate::sys::startup;
 
 pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     if let Err(error) = startup::prepare() {
@@ -23,24 +23,13 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
         Err(code) => return code,
     };
     let (path, format) = check::file(matches);
-    if config.services.is_empty() {
-        return fail(FAILED, format_args!("{}: there is no service in it", path.display()));
-    }
     let options = matches.clone();
     let loader: Loader = Box::new(move || {
         let mut loaded = config::load(&path, format, Purpose::Run)?;
         log_options(&mut loaded.0, &options);
         Ok(loaded)
     });
-    let control = match matches.get_one::<String>("control") {
-        Some(endpoint) => Some(endpoint.clone()),
-        None => match &config.daemon.control {
-            Control::At(endpoint) => Some(endpoint.clone()),
-            Control::Default => Some(paths::default_control()),
-            Control::Off => None,
-        },
-    };
-    start(config, matches, Some(loader), control)
+    start(config, matches, Some(loader))
 }
 
 pub(super) fn serve(matches: &ArgMatches) -> ExitCode {
@@ -53,23 +42,17 @@ pub(super) fn serve(matches: &ArgMatches) -> ExitCode {
         settings: arguments::settings(matches),
         name: matches.get_one::<String>("name").cloned(),
     };
-    let config = match check::print_report(config::from_command_line(&line, Purpose::Run)) {
+    let config = match check::told(config::from_command_line(&line, Purpose::Run)) {
         Ok(config) => config,
         Err(code) => return code,
     };
     if matches.get_flag("print-config") {
-        print!("{}", config::to_toml(&line));
-        return ExitCode::SUCCESS;
+        return output::out(&config::to_toml(&line));
     }
-    start(config, matches, None, matches.get_one::<String>("control").cloned())
+    start(config, matches, None)
 }
 
-fn start(
-    mut config: Config,
-    matches: &ArgMatches,
-    loader: Option<Loader>,
-    control: Option<String>,
-) -> ExitCode {
+fn start(mut config: Config, matches: &ArgMatches, loader: Option<Loader>) -> ExitCode {
     log_options(&mut config, matches);
     let log = match Log::to_stderr(config.daemon.log.format, config.daemon.log.level) {
         Ok(log) => log,
@@ -80,7 +63,7 @@ fn start(
         Err(error) => return fail(FAILED, format_args!("cannot start: {error}")),
     };
     runtime.block_on(async {
-        let control = match control.filter(|endpoint| !endpoint.is_empty()) {
+        let control = match control::endpoint(matches, || config.daemon.control.clone()) {
             None => None,
             Some(endpoint) => match Server::bind(&endpoint) {
                 Ok(server) => Some(server),
@@ -97,13 +80,13 @@ fn start(
 }
 
 async fn cannot_control(endpoint: &str, error: &io::Error) -> ExitCode {
-    if error.kind() == io::ErrorKind::AddrInUse
-        && let Ok(other) = client::status(endpoint).await
-    {
-        let text = format!(
-            "another inetd is running with the control endpoint {endpoint} (pid {})",
-            other.pid
-        );
+    if error.kind() == io::ErrorKind::AddrInUse {
+        // Asked of the system and not of the other daemon, which may not answer.
+        let pid = match server_id(endpoint).await {
+            Ok(pid) => format!(" (pid {pid})"),
+            Err(_) => String::new(), // It is just starting or ending.
+        };
+        let text = format!("another inetd is running with the control endpoint {endpoint}{pid}");
         return fail(RUNNING, text);
     }
     let text = format!(

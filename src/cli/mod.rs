@@ -1,15 +1,12 @@
-//! The command line. Only code in this folder prints, and only here an error becomes an exit code.
-
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
+//! The command line. Only here an error becomes an exit code.
 
 mod arguments;
 mod check;
 mod control;
 mod daemon;
+mod output;
 
 use std::process::ExitCode;
-
-use clap::error::ErrorKind;
 
 /// A configuration or start-up error.
 const FAILED: u8 = 1;
@@ -25,10 +22,13 @@ pub fn main() -> ExitCode {
     let matches = match arguments::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
-            // Fails only if nobody reads.
-            drop(error.print());
-            let fine = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if fine { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
+            let text = error.render().to_string();
+            if !error.use_stderr() {
+                // Help and the version, which are what was asked for.
+                return output::out(&text);
+            }
+            output::err(&text);
+            return ExitCode::from(USAGE);
         }
     };
     match matches.subcommand() {
@@ -45,6 +45,6 @@ pub fn main() -> ExitCode {
 
 /// Prints an error and gives its exit code.
 fn fail(code: u8, error: impl std::fmt::Display) -> ExitCode {
-    eprintln!("inetd: {error}");
+    output::err(&format!("inetd: {error}\n"));
     ExitCode::from(code)
 }

@@ -31,6 +31,8 @@ use std::str::FromStr;
 
 pub use command_line::{CommandLine, from_command_line, to_toml};
 pub use model::*;
+use raw::{Origin, Raw};
+use report::Problem;
 pub use report::Report;
 
 /// What a configuration file is written in.
@@ -100,8 +102,30 @@ pub enum Purpose {
 /// # Errors
 /// All problems, if one of them is an error. Warnings and notes alone come with the result.
 pub fn load(path: &Path, format: FileFormat, purpose: Purpose) -> Result<(Config, Report), Report> {
-    let (raw, origin) = files::read(path, format);
+    let (mut raw, origin) = files::read(path, format);
+    raw.problems.extend(without_service(&raw, origin, path));
     resolve::resolve(raw, origin, purpose, None)
+}
+
+/// What a configuration says about the control endpoint of its daemon. Looks at nothing else: a
+/// client has to find a daemon that runs even while somebody is editing its configuration. What
+/// cannot be read says nothing.
+pub fn control_of(path: &Path, format: FileFormat) -> Control {
+    let (raw, _) = files::read(path, format);
+    raw.daemon.map_or(Control::Default, |daemon| resolve::control(&daemon.value))
+}
+
+/// A configuration without services, which is one that nobody wants to run. If something in it
+/// could not be read, that may be where they are.
+fn without_service(raw: &Raw, origin: Origin, path: &Path) -> Option<Problem> {
+    if !raw.services.is_empty() || raw.problems.iter().any(Problem::is_error) {
+        return None;
+    }
+    let problem = Problem::error_nowhere(format!("there is no service in {}", path.display()));
+    Some(problem.help(match origin {
+        Origin::Classic => "a service is a line: 7000 stream tcp nowait nobody /bin/cat cat",
+        _ => "a service is a table [service.NAME] with the keys `listen` and `run`",
+    }))
 }
 
 #[cfg(test)]

@@ -59,6 +59,11 @@ impl Problem {
         Self::new(Severity::Note, message.into(), None)
     }
 
+    /// Whether the configuration cannot be used because of it.
+    pub(crate) fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
     /// What is said under the caret.
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());

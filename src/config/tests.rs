@@ -219,6 +219,38 @@ fn a_folder_is_read_in_order() {
 }
 
 #[test]
+fn a_configuration_without_services_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let report = load(&path, FileFormat::Auto, Purpose::Check).unwrap_err();
+        assert!(report.render().contains("there is no service in "), "{}", report.render());
+        report.render()
+    };
+    assert!(help("inetd.toml", "[daemon]\n").contains("[service.NAME]"));
+    assert!(help("inetd.conf", "# nothing\n").contains("a service is a line"));
+    let report = load(folder.path(), FileFormat::Auto, Purpose::Run).unwrap_err();
+    assert_eq!(report.errors(), 1, "{}", report.render());
+}
+
+#[test]
+fn the_control_endpoint_is_found_whatever_else_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inetd.toml");
+    for (text, expected) in [
+        ("[daemon]\ncontrol = 'x'\nmax = []\n[service.y]\nlistne = [\n", Control::At("x".into())),
+        ("[daemon]\ncontrol = ''\n", Control::Off),
+        ("[daemon]\ncontrol = 5\n", Control::Default),
+        ("[service.x]\n", Control::Default),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(control_of(&path, FileFormat::Auto), expected, "{text}");
+    }
+    assert_eq!(control_of(Path::new("no/such/file"), FileFormat::Auto), Control::Default);
+}
+
+#[test]
 fn a_user_that_cannot_be_become_is_an_error_only_to_run() {
     if FAMILY == Family::Windows {
         return;

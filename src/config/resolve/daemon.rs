@@ -45,6 +45,13 @@ pub(super) fn read(daemon: &mut Daemon, fields: &[Field], problems: &mut Vec<Pro
     }
 }
 
+/// What the table says about the control endpoint, whatever is wrong with the rest.
+pub(crate) fn control(fields: &[Field]) -> Control {
+    let mut daemon = default(Origin::Toml);
+    read(&mut daemon, fields, &mut Vec::new());
+    daemon.control
+}
+
 fn log(log: &mut Log, check: &mut Check<'_>) {
     let Data::Table(fields) = &check.value.value else {
         let _: Option<()> =

@@ -52,13 +52,18 @@ enum Port {
 }
 
 /// Looks up names; each one once.
-#[derive(Default)]
 pub(super) struct Names {
+    /// The system has IPv6.
+    has_ipv6: bool,
     services: Option<ServicesFile>,
     hosts: HashMap<String, Result<Vec<SocketAddr>, String>>,
 }
 
 impl Names {
+    pub(super) fn new(has_ipv6: bool) -> Self {
+        Self { has_ipv6, services: None, hosts: HashMap::new() }
+    }
+
     /// The endpoints of one address, at least one.
     pub(super) fn endpoints(&mut self, text: &str) -> Result<Vec<Endpoint>, Complaint> {
         let (net, host, port) = match parse(text)? {
@@ -69,6 +74,8 @@ impl Names {
         let only_v6 = net == Net::V6;
         let every: IpAddr = match net {
             Net::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            // A port alone asks for what there is, not for IPv6.
+            Net::Any if !self.has_ipv6 => Ipv4Addr::UNSPECIFIED.into(),
             Net::Any | Net::V6 => Ipv6Addr::UNSPECIFIED.into(),
         };
         let addresses = match host {
@@ -309,7 +316,7 @@ mod tests {
     use super::*;
 
     fn endpoints(text: &str) -> Result<Vec<Endpoint>, Complaint> {
-        Names::default().endpoints(text)
+        Names::new(true).endpoints(text)
     }
 
     fn shown(text: &str) -> String {
@@ -340,6 +347,16 @@ mod tests {
             _ => unreachable!(),
         };
         assert!(only("tcp6://7000") && !only("7000") && !only("tcp4://7000"));
+    }
+
+    #[test]
+    fn a_port_alone_is_of_ipv4_where_there_is_no_ipv6() {
+        let shown = |text| Names::new(false).endpoints(text).unwrap()[0].to_string();
+        assert_eq!(shown("7000"), "tcp://0.0.0.0:7000");
+        assert_eq!(shown("tcp://7000"), "tcp://0.0.0.0:7000");
+        // Who asks for IPv6 is told that it cannot be had.
+        assert_eq!(shown("tcp6://7000"), "tcp://[::]:7000");
+        assert_eq!(shown("[::]:7000"), "tcp://[::]:7000");
     }
 
     #[test]

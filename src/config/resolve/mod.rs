@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use conflicts::Conflicts;
+pub(crate) use daemon::control;
 use draft::Draft;
 use environment::Environments;
 use listen::Names;
@@ -27,6 +28,7 @@ use super::source::Sources;
 use super::value::{NAME_LENGTH, is_name, to_name};
 use super::{Config, Purpose, ServiceConfig};
 use crate::listener::endpoint::Endpoint;
+use crate::sys::socket::has_ipv6;
 
 /// Checks everything. `origin` is what the configuration as a whole is written in; `cwd` is where
 /// programs run if nothing is said, instead of the system's default.
@@ -45,7 +47,7 @@ pub(crate) fn resolve(
         search: std::env::var_os("PATH"),
         programs: None,
         near: HashMap::new(),
-        names: Names::default(),
+        names: Names::new(has_ipv6()),
         environments: Environments::new(),
         conflicts: Conflicts::default(),
     };

@@ -1,10 +1,10 @@
 //! The stream under the control protocol: a named pipe that only administrators, the system and
-//! our own user may write to (the default rights of a pipe).
+//! our own user may open.
 
 use std::ffi::OsStr;
 use std::io;
 use std::mem;
-use std::os::windows::io::OwnedHandle;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr;
 use std::time::Duration;
 
@@ -15,9 +15,11 @@ use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_NO_DATA, ERROR_PIPE_BUSY, GetLastError,
     SetLastError,
 };
+use windows_sys::Win32::System::Pipes::GetNamedPipeServerProcessId;
 use windows_sys::Win32::System::Threading::CreateMutexW;
 
-use super::handle::{own, wide};
+use super::handle::{check, own, wide};
+use super::security::Descriptor;
 
 /// Where names of pipes live.
 const PIPES: &str = r"\\.\pipe\";
@@ -29,6 +31,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct ControlListener {
     name: String,
+    /// Who may open it.
+    rights: Descriptor,
     /// The instance that the next client gets. There is always one, so a client never finds
     /// no pipe while we live.
     next: NamedPipeServer,
@@ -49,8 +53,9 @@ impl ControlListener {
     pub fn bind(name: &str) -> io::Result<Self> {
         let name = full_name(name);
         let single = claim(&name)?;
-        let next = options().first_pipe_instance(true).create(&name).map_err(in_use)?;
-        Ok(Self { name, next, _single: single })
+        let rights = Descriptor::ours_alone()?;
+        let next = create(&name, &rights, true).map_err(in_use)?;
+        Ok(Self { name, rights, next, _single: single })
     }
 
     /// The next connection of somebody who may control us. Cancel safe.
@@ -64,7 +69,7 @@ impl ControlListener {
             }
         }
         // If this fails, `next` stays connected, and the next call hands it out.
-        let fresh = options().create(&self.name)?;
+        let fresh = create(&self.name, &self.rights, false)?;
         Ok(mem::replace(&mut self.next, fresh))
     }
 }
@@ -86,10 +91,25 @@ pub async fn connect(name: &str) -> io::Result<ClientStream> {
     }
 }
 
-fn options() -> ServerOptions {
+/// The process id of the daemon that serves `name`. It sees a connection that comes and goes.
+///
+/// # Errors
+/// `NotFound` if there is none.
+pub async fn server_id(name: &str) -> io::Result<u32> {
+    let client = connect(name).await?;
+    let mut id = 0;
+    // SAFETY: the pipe is open and the pointer is valid for the call.
+    check(unsafe { GetNamedPipeServerProcessId(client.as_raw_handle(), &raw mut id) })?;
+    Ok(id)
+}
+
+/// An instance of the pipe; the `first` one is an error if there is another.
+fn create(name: &str, rights: &Descriptor, first: bool) -> io::Result<NamedPipeServer> {
     let mut options = ServerOptions::new();
-    options.reject_remote_clients(true);
-    options
+    options.reject_remote_clients(true).first_pipe_instance(first);
+    let mut attributes = rights.attributes();
+    // SAFETY: a valid structure; it and the descriptor that it points to outlive the call.
+    unsafe { options.create_with_security_attributes_raw(name, (&raw mut attributes).cast()) }
 }
 
 fn full_name(name: &str) -> String {
@@ -133,10 +153,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-
-    fn runtime() -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-    }
+    use crate::sys::platform::testing::run;
 
     fn name(test: &str) -> String {
         format!("inetd-test-{test}-{}", std::process::id())
@@ -144,7 +161,7 @@ mod tests {
 
     #[test]
     fn several_clients_are_served_one_after_the_other_and_at_once() {
-        runtime().block_on(async {
+        run(async {
             let name = name("clients");
             let mut listener = ControlListener::bind(&name).unwrap();
             let server = tokio::spawn(async move {
@@ -169,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_second_listener_is_told() {
-        runtime().block_on(async {
+        run(async {
             let name = name("second");
             let first = ControlListener::bind(&name).unwrap();
             let again = format!(r"\\.\pipe\{}", name.to_uppercase());
@@ -181,8 +198,31 @@ mod tests {
     }
 
     #[test]
+    fn the_daemon_of_a_pipe_is_known() {
+        run(async {
+            let name = name("server");
+            assert_eq!(server_id(&name).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+            let mut listener = ControlListener::bind(&name).unwrap();
+            assert_eq!(server_id(&name).await.unwrap(), std::process::id());
+            // Whoever asked is gone; the next one is served all the same.
+            let server = tokio::spawn(async move {
+                loop {
+                    let mut stream = listener.accept().await.unwrap();
+                    if let Ok(byte) = stream.read_u8().await {
+                        break stream.write_u8(byte).await.unwrap();
+                    }
+                }
+            });
+            let mut client = connect(&name).await.unwrap();
+            client.write_u8(7).await.unwrap();
+            assert_eq!(client.read_u8().await.unwrap(), 7);
+            server.await.unwrap();
+        });
+    }
+
+    #[test]
     fn without_a_daemon_there_is_nobody() {
-        let error = runtime().block_on(connect(&name("nobody"))).unwrap_err();
+        let error = run(connect(&name("nobody"))).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Order<'a> {
     pub(super) directory: Option<&'a [u16]>,
     /// Standard input, output and error, inheritable; `None` passes no handle at all.
     pub(super) stdio: Option<[HANDLE; 3]>,
+    /// One more inheritable handle. The process is not told of it, but holds it until its end.
+    pub(super) held: Option<HANDLE>,
     /// The job that it is in from its first instruction on.
     pub(super) job: Option<&'a Job>,
     /// Creation flags.
@@ -48,7 +50,7 @@ pub(super) struct Process {
 pub(super) fn create(order: Order<'_>) -> io::Result<Process> {
     // Null handles: it has no standard input and output.
     let stdio = order.stdio.unwrap_or([ptr::null_mut(); 3]);
-    let inherited = order.stdio.as_ref().map(list_of).transpose()?.unwrap_or_default();
+    let inherited = list_of(order.stdio.into_iter().flatten().chain(order.held))?;
     let job = order.job.map(Job::as_raw);
     let mut attributes = Attributes::new(2)?;
     if !inherited.is_empty() {
@@ -91,14 +93,14 @@ pub(super) fn create(order: Order<'_>) -> io::Result<Process> {
 
 /// The handles for the list: none twice, none null, and all inheritable. Windows refuses a list
 /// that is different, but with an error that tells nothing, and Wine takes it.
-fn list_of(stdio: &[HANDLE; 3]) -> io::Result<Vec<HANDLE>> {
-    let mut list = Vec::with_capacity(stdio.len());
-    for handle in stdio {
-        if handle.is_null() || !is_inheritable(*handle)? {
+fn list_of(handles: impl Iterator<Item = HANDLE>) -> io::Result<Vec<HANDLE>> {
+    let mut list = Vec::new();
+    for handle in handles {
+        if handle.is_null() || !is_inheritable(handle)? {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a handle is not inheritable"));
         }
-        if !list.contains(handle) {
-            list.push(*handle);
+        if !list.contains(&handle) {
+            list.push(handle);
         }
     }
     Ok(list)
@@ -164,14 +166,14 @@ mod tests {
         let (a, b) = (inheritable_copy(file.as_handle()), inheritable_copy(file.as_handle()));
         let (a, b) = (a.unwrap(), b.unwrap());
         let (a, b) = (a.as_raw_handle(), b.as_raw_handle());
-        assert_eq!(list_of(&[a, a, b]).unwrap(), [a, b]);
-        assert_eq!(list_of(&[a, a, a]).unwrap(), [a]);
+        assert_eq!(list_of([a, a, b].into_iter()).unwrap(), [a, b]);
+        assert_eq!(list_of([a, a, a].into_iter()).unwrap(), [a]);
     }
 
     #[test]
     fn a_handle_that_is_not_inheritable_is_refused() {
         let file = std::fs::File::open("NUL").unwrap();
-        assert!(list_of(&[file.as_raw_handle(); 3]).is_err());
-        assert!(list_of(&[ptr::null_mut(); 3]).is_err());
+        assert!(list_of([file.as_raw_handle(); 3].into_iter()).is_err());
+        assert!(list_of([ptr::null_mut(); 3].into_iter()).is_err());
     }
 }

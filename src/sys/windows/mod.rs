@@ -19,6 +19,7 @@ mod environment;
 mod handle;
 mod job;
 mod quote;
+mod security;
 #[cfg(test)]
 mod testing;
 mod wait;

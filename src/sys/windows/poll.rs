@@ -80,41 +80,41 @@ impl Port {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
+    use std::sync::mpsc::channel;
 
     use super::*;
+    use crate::sys::platform::testing::{PATIENCE, collect, tokens};
 
     #[test]
     fn each_token_reaches_exactly_one_of_many_threads() {
         const THREADS: u64 = 4;
         const EACH: u64 = 100;
-        let poller = Poller::new().unwrap();
-        let start = Barrier::new(usize::try_from(THREADS).unwrap());
-        let mut all: Vec<u64> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..THREADS)
-                .map(|thread| {
-                    let (poller, start) = (&poller, &start);
-                    scope.spawn(move || {
-                        start.wait();
-                        for i in 0..EACH {
-                            poller.post(thread * EACH + i).unwrap();
-                        }
-                        (0..EACH).map(|_| poller.wait().unwrap()).collect::<Vec<_>>()
-                    })
-                })
-                .collect();
-            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        let poller = Arc::new(Poller::new().unwrap());
+        let (sender, receiver) = channel();
+        for _ in 0..THREADS {
+            collect(&poller, sender.clone());
+        }
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let poller = &poller;
+                scope.spawn(move || {
+                    (0..EACH).for_each(|i| poller.post(thread * EACH + i).unwrap());
+                });
+            }
         });
+        let next = || receiver.recv_timeout(PATIENCE).unwrap();
+        let mut all: Vec<u64> = (0..THREADS * EACH).map(|_| next()).collect();
         all.sort_unstable();
         assert_eq!(all, (0..THREADS * EACH).collect::<Vec<_>>());
     }
 
     #[test]
     fn a_token_keeps_all_its_bits() {
-        let poller = Poller::new().unwrap();
+        let poller = Arc::new(Poller::new().unwrap());
+        let tokens = tokens(&poller);
         for token in [0, u64::MAX, 1 << 63, 0x1234_5678_9abc_def0] {
             poller.post(token).unwrap();
-            assert_eq!(poller.wait().unwrap(), token);
+            assert_eq!(tokens.recv_timeout(PATIENCE).unwrap(), token);
         }
     }
 }

@@ -11,11 +11,11 @@ use windows_sys::Win32::System::Console::{
     AttachConsole, CTRL_BREAK_EVENT, FreeConsole, GenerateConsoleCtrlEvent, SetConsoleCtrlHandler,
 };
 use windows_sys::Win32::System::Threading::{
-    DETACHED_PROCESS, GetExitCodeProcess, WaitForSingleObject,
+    DETACHED_PROCESS, GetExitCodeProcess, INFINITE, WaitForSingleObject,
 };
 
 use super::create::{Order, Process, create};
-use super::handle::{check, wide};
+use super::handle::{check, inheritable_copy, wide};
 use super::job::Job;
 use super::poll::Poller;
 use super::quote;
@@ -71,18 +71,22 @@ impl Child {
         Some(check(result).map_or(ExitStatus::Unknown, |()| ExitStatus::Code(code)))
     }
 
+    /// Waits for the end of the program, which must be near.
+    pub fn wait(&self) -> ExitStatus {
+        // SAFETY: the handle is open.
+        unsafe { WaitForSingleObject(self.process.as_raw_handle(), INFINITE) };
+        self.reap().unwrap_or(ExitStatus::Unknown)
+    }
+
     /// Whether nothing of the job is left. For use after [`Child::reap`].
     pub fn tree_is_gone(&self) -> bool {
         // A job that cannot be asked must not hold a slot for ever.
         self.job.active().map_or(true, |active| active == 0)
     }
 
-    /// Asks the program to stop: CTRL_BREAK to its process group.
-    pub fn terminate(&self) {
-        // A process has one console, and only processes of the same console can send the event;
-        // the daemon must not leave its own. So another process of our executable does it. What
-        // goes wrong is met by the next step of the stop ladder.
-        drop(send_ctrl_break(self.id));
+    /// What asks the program to stop, for use without this `Child`: it takes its time.
+    pub fn stopper(&self) -> io::Result<Stopper> {
+        Ok(Stopper { id: self.id, process: inheritable_copy(self.process.as_handle())? })
     }
 
     /// Ends the program and its tree.
@@ -91,7 +95,25 @@ impl Child {
     }
 }
 
-fn send_ctrl_break(id: u32) -> io::Result<()> {
+/// Asks a program to stop. It stays valid, and harmless, after the program's end.
+#[derive(Debug)]
+pub struct Stopper {
+    id: u32,
+    /// Keeps the process id from being used again.
+    process: OwnedHandle,
+}
+
+impl Stopper {
+    /// Asks the program to stop: CTRL_BREAK to its process group.
+    pub fn terminate(&self) {
+        // A process has one console, and only processes of the same console can send the event;
+        // the daemon must not leave its own. So another process of our executable does it. What
+        // goes wrong is met by the next step of the stop ladder.
+        drop(send_ctrl_break(self.id, &self.process));
+    }
+}
+
+fn send_ctrl_break(id: u32, process: &OwnedHandle) -> io::Result<()> {
     let executable = std::env::current_exe()?;
     let argv = [executable.clone().into(), CTRL_BREAK_COMMAND.into(), id.to_string().into()];
     create(Order {
@@ -100,6 +122,8 @@ fn send_ctrl_break(id: u32) -> io::Result<()> {
         environment: None,
         directory: None,
         stdio: None,
+        // We do not wait for it, so the process id has to be safe until it is done.
+        held: Some(process.as_raw_handle()),
         job: None,
         flags: DETACHED_PROCESS,
     })
@@ -132,5 +156,28 @@ impl Orphans {
         _should_die: impl Fn(u64, &str) -> bool,
     ) -> usize {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::variables::Variables;
+    use crate::sys::platform::spawn::{Prepared, Stdio, spawn};
+    use crate::sys::platform::testing::{accepted, eventually, has_ended, listener, program};
+
+    #[test]
+    fn a_stopper_is_harmless_after_the_end_of_its_program() {
+        let (listener, address) = listener();
+        let (_client, connection) = accepted(&listener, address);
+        let sleep = Prepared::new(&program("sleep", &[])).unwrap();
+        let stdio = Stdio::Connection(&connection);
+        let child = spawn(&sleep, stdio, None, &Variables::default()).unwrap();
+        let stopper = child.stopper().unwrap();
+        assert!(!has_ended(&stopper.process));
+        drop(child);
+        eventually("the program does not end", || has_ended(&stopper.process));
+        // Here it starts the test executable, which finds no test of that name.
+        send_ctrl_break(stopper.id, &stopper.process).unwrap();
     }
 }

@@ -11,9 +11,9 @@ use std::os::windows::io::{
     OwnedSocket,
 };
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use socket2::{SockRef, Socket};
+use socket2::{Domain, SockRef, Socket, Type};
 use windows_sys::Wdk::Storage::FileSystem::{
     FILE_SYNCHRONOUS_IO_NONALERT, FileModeInformation, NtQueryInformationFile,
 };
@@ -31,6 +31,7 @@ use windows_sys::Win32::Networking::WinSock::{
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::Threading::CreateEventW;
 
+use self::tuning::Tuning;
 use super::handle::own;
 use super::poll::Poller;
 use super::wait::Wait;
@@ -52,8 +53,9 @@ pub struct ListenSocket {
     event: OwnedHandle,
     socket: Socket,
     local: Endpoint,
-    nodelay: bool,
-    keepalive: bool,
+    /// The length of the queue, which this system never changes.
+    backlog: u32,
+    tuning: Mutex<Tuning>,
 }
 
 impl ListenSocket {
@@ -78,12 +80,8 @@ impl ListenSocket {
             // The default is true here and false elsewhere.
             socket.set_only_v6(*only_v6)?;
         }
-        if let Some(bytes) = options.send_buffer {
-            socket.set_send_buffer_size(bytes as usize)?;
-        }
-        if let Some(bytes) = options.receive_buffer {
-            socket.set_recv_buffer_size(bytes as usize)?;
-        }
+        let mut tuning = Tuning::new(&socket, options)?;
+        tuning.apply(&socket)?;
         socket.bind(&(*address).into())?;
         socket.listen(backlog(options.backlog))?;
         let address = socket.local_addr()?.as_socket().unwrap_or(*address);
@@ -92,9 +90,26 @@ impl ListenSocket {
             event: create_event()?,
             socket,
             local: Endpoint::Tcp { address, only_v6: *only_v6 },
-            nodelay: options.nodelay,
-            keepalive: options.keepalive,
+            backlog: options.backlog,
+            tuning: Mutex::new(tuning),
         })
+    }
+
+    /// Applies what can change without binding again to the next connections: buffers, `nodelay`,
+    /// `keepalive`. While the socket is lent, this is put off until it is back.
+    ///
+    /// # Errors
+    /// Those of `setsockopt`; `Unsupported` for another backlog, after all else was applied.
+    pub fn retune(&self, options: &SocketOptions) -> io::Result<()> {
+        let mut tuning = self.tuning();
+        tuning.take(options);
+        tuning.apply(&self.socket)?;
+        if options.backlog != self.backlog {
+            // A second listen() succeeds and changes nothing (listen, "Remarks").
+            let text = "Windows cannot change the backlog of a listening socket: restart inetd";
+            return Err(unsupported(text));
+        }
+        Ok(())
     }
 
     /// The address that it is bound to, with the port that the system chose for port 0.
@@ -131,8 +146,9 @@ impl ListenSocket {
         check_synchronous(&socket)?;
         // It is not documented which options are handed down. These can only fail if the peer is
         // gone, which the program will see.
-        drop(socket.set_tcp_nodelay(self.nodelay));
-        drop(socket.set_keepalive(self.keepalive));
+        let tuning = self.tuning();
+        drop(socket.set_tcp_nodelay(tuning.nodelay));
+        drop(socket.set_keepalive(tuning.keepalive));
         Ok((Connection { socket: socket.into() }, peer.into()))
     }
 
@@ -146,15 +162,25 @@ impl ListenSocket {
     /// Prepares the socket for a `wait` server, which expects a blocking one. Nothing may be done
     /// with it until it is back: calls on a synchronous socket wait for each other.
     pub fn lend(&self) -> io::Result<()> {
+        let mut tuning = self.tuning();
         select_events(&self.socket, None)?;
-        self.socket.set_nonblocking(false)
+        self.socket.set_nonblocking(false)?;
+        tuning.lent = true;
+        Ok(())
     }
 
     /// Takes it back after the server's end.
     pub fn take_back(&self) -> io::Result<()> {
         // The server, or what it started, may have chosen events of its own.
+        let mut tuning = self.tuning();
+        tuning.lent = false;
         select_events(&self.socket, None)?;
-        self.socket.set_nonblocking(true)
+        self.socket.set_nonblocking(true)?;
+        tuning.apply(&self.socket)
+    }
+
+    fn tuning(&self) -> MutexGuard<'_, Tuning> {
+        self.tuning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -213,6 +239,12 @@ pub fn bind_failure(error: &io::Error) -> BindFailure {
         Some(WSAEADDRINUSE | WSAEADDRNOTAVAIL | WSAEACCES | WSAENETDOWN) => BindFailure::Later,
         _ => BindFailure::Final,
     }
+}
+
+/// Whether this system has IPv6 at all.
+pub fn has_ipv6() -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| Socket::new(Domain::IPV6, Type::STREAM, None).is_ok())
 }
 
 fn unsupported(text: &str) -> io::Error {
@@ -312,6 +344,8 @@ fn check_synchronous(socket: &impl AsRawSocket) -> io::Result<()> {
     }
     Ok(())
 }
+
+mod tuning;
 
 #[cfg(test)]
 mod tests;

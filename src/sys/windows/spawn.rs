@@ -119,6 +119,7 @@ pub fn spawn(
         environment: Some(&program.environment.block(variables, &value)),
         directory: Some(&program.directory),
         stdio: Some([socket.handle(), socket.handle(), stderr]),
+        held: None,
         job: Some(&job),
         // A console of its own that nobody sees, so that it can get CTRL_BREAK, and alone.
         flags: CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP,

@@ -4,23 +4,27 @@
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::windows::io::FromRawSocket;
+use std::os::windows::io::{AsRawHandle, FromRawSocket, OwnedHandle};
 use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use windows_sys::Win32::Foundation::WAIT_OBJECT_0;
 use windows_sys::Win32::Networking::WinSock::{
     INVALID_SOCKET, SOCKET, WSADuplicateSocketW, WSAPROTOCOL_INFOW, WSASocketW,
 };
-use windows_sys::Win32::System::Threading::{CREATE_NO_WINDOW, GetCurrentProcessId};
+use windows_sys::Win32::System::Threading::{
+    CREATE_NO_WINDOW, GetCurrentProcessId, OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject,
+};
 
 use super::create::{Order, create};
-use super::handle::wide;
+use super::handle::{own, wide};
 use super::poll::Poller;
+use super::process::Child;
 use super::quote;
-use super::socket::ListenSocket;
+use super::socket::{Connection, ListenSocket};
 use crate::config::{Program, SocketOptions, Stderr, Tree};
 use crate::listener::endpoint::Endpoint;
 
@@ -28,8 +32,8 @@ use crate::listener::endpoint::Endpoint;
 const MODE: &str = "INETD_TEST_MODE";
 /// Everything that the test framework writes comes before it.
 const START: &str = "<<start>>";
-/// Long enough for a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// Long enough for a busy machine. Nothing in a test waits longer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(45);
 
 /// The test executable as a program in `mode`, with arguments that it can show.
 pub(super) fn program(mode: &str, arguments: &[&str]) -> Program {
@@ -87,18 +91,57 @@ pub(super) fn listener() -> (ListenSocket, SocketAddr) {
 /// The tokens of a queue, in a form that one can wait for with a limit.
 pub(super) fn tokens(poller: &Arc<Poller>) -> Receiver<u64> {
     let (sender, receiver) = channel();
+    collect(poller, sender);
+    receiver
+}
+
+/// One more thread that waits for tokens.
+pub(super) fn collect(poller: &Arc<Poller>, sender: Sender<u64>) {
     let poller = Arc::clone(poller);
     std::thread::spawn(move || {
         while let Ok(token) = poller.wait()
             && sender.send(token).is_ok()
         {}
     });
-    receiver
+}
+
+/// A connection to `address` whose calls do not wait for ever.
+pub(super) fn connect(address: SocketAddr) -> TcpStream {
+    let client = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_write_timeout(Some(PATIENCE)).unwrap();
+    client
+}
+
+/// A client of `listener`, and the connection with it.
+pub(super) fn accepted(listener: &ListenSocket, address: SocketAddr) -> (TcpStream, Connection) {
+    let client = connect(address);
+    eventually("no connection", || listener.is_ready());
+    (client, listener.accept().unwrap().0)
+}
+
+/// Runs `future` on a runtime of its own.
+pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.unwrap() })
+}
+
+/// A handle that tells of the end of a program after its `Child` is gone.
+pub(super) fn observer(child: &Child) -> OwnedHandle {
+    // SAFETY: takes numbers only.
+    let process = unsafe { OpenProcess(PROCESS_SYNCHRONIZE, 0, child.id()) };
+    // SAFETY: a new handle that nobody else owns.
+    unsafe { own(process) }.unwrap()
+}
+
+/// Whether the program of an [`observer`] has ended.
+pub(super) fn has_ended(observer: &OwnedHandle) -> bool {
+    // SAFETY: the handle is open; without a timeout this only looks.
+    unsafe { WaitForSingleObject(observer.as_raw_handle(), 0) == WAIT_OBJECT_0 }
 }
 
 /// What the program of `client` wrote, up to its end.
 pub(super) fn answer(client: &mut TcpStream) -> String {
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut all = Vec::new();
     client.read_to_end(&mut all).unwrap();
     after_start(&String::from_utf8_lossy(&all))
@@ -192,6 +235,7 @@ fn start_sleeper() -> u32 {
         environment: Some(&environment),
         directory: None,
         stdio: None,
+        held: None,
         job: None,
         flags: CREATE_NO_WINDOW,
     })

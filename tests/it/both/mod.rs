@@ -1,6 +1,7 @@
 //! Scenarios that hold on every system.
 
 mod announce;
+mod config;
 mod data;
 mod environment;
 mod launch;

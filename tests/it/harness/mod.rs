@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 pub use client::{Client, Generated, Lifeline, checksum};
 pub use daemon::Daemon;
-pub use process::{Finished, Process, inetd};
+pub use process::{Finished, Process, command, inetd};
 pub use programs::{example, probe};
 pub use start::Start;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::sys::platform::handle::is_inheritable;
-use crate::sys::platform::testing::{PATIENCE, listener, tokens};
+use crate::sys::platform::testing::{PATIENCE, accepted, connect, eventually, listener, tokens};
 
 /// Long enough to see that nothing comes.
 const SILENCE: Duration = Duration::from_millis(300);
@@ -16,7 +16,7 @@ fn an_armed_listener_gives_one_event_and_then_is_quiet() {
     let poller = Arc::new(Poller::new().unwrap());
     let tokens = tokens(&poller);
     listener.watch(&poller, 7).unwrap();
-    let _clients = [(); 3].map(|()| TcpStream::connect(address).unwrap());
+    let _clients = [(); 3].map(|()| connect(address));
     assert!(tokens.recv_timeout(SILENCE).is_err(), "an event before the first arm");
     for _ in 0..3 {
         // A connection is waiting already.
@@ -30,7 +30,7 @@ fn an_armed_listener_gives_one_event_and_then_is_quiet() {
     listener.arm(&poller, 8).unwrap();
     assert!(tokens.recv_timeout(SILENCE).is_err(), "an event without a connection");
     // It is armed when the connection comes.
-    let _client = TcpStream::connect(address).unwrap();
+    let _client = connect(address);
     assert_eq!(tokens.recv_timeout(PATIENCE).unwrap(), 8);
 }
 
@@ -51,11 +51,12 @@ fn a_dropped_listener_is_quiet_and_frees_its_port() {
 #[test]
 fn an_accepted_socket_blocks_and_is_synchronous_and_ours_alone() {
     let (listener, address) = listener();
-    let poller = Poller::new().unwrap();
+    let poller = Arc::new(Poller::new().unwrap());
+    let tokens = tokens(&poller);
     listener.watch(&poller, 7).unwrap();
     listener.arm(&poller, 7).unwrap();
-    let mut client = TcpStream::connect(address).unwrap();
-    poller.wait().unwrap();
+    let mut client = connect(address);
+    tokens.recv_timeout(PATIENCE).unwrap();
     let (connection, peer) = listener.accept().unwrap();
     assert_eq!(peer, client.local_addr().unwrap().into());
     assert_eq!(connection.local().unwrap(), address.into());
@@ -66,6 +67,7 @@ fn an_accepted_socket_blocks_and_is_synchronous_and_ours_alone() {
     assert!(!is_inheritable(ptr::with_exposed_provenance_mut(number)).unwrap());
     // It waits for a byte instead of failing with WSAEWOULDBLOCK.
     let mut server = TcpStream::from(connection.socket);
+    server.set_read_timeout(Some(PATIENCE)).unwrap();
     let reader = std::thread::spawn(move || {
         let mut byte = [0];
         server.read_exact(&mut byte).map(|()| byte)
@@ -88,12 +90,41 @@ fn options_reach_the_accepted_socket() {
         let options = SocketOptions { nodelay: on, keepalive: on, ..Default::default() };
         let listener = ListenSocket::bind(&endpoint, &options).unwrap();
         let Endpoint::Tcp { address, .. } = *listener.local() else { panic!("not TCP") };
-        let _client = TcpStream::connect(address).unwrap();
-        let (connection, _) = listener.accept().unwrap();
+        let (_client, connection) = accepted(&listener, address);
         let socket = SockRef::from(&connection.socket);
         assert_eq!(socket.tcp_nodelay().unwrap(), on);
         assert_eq!(socket.keepalive().unwrap(), on);
     }
+}
+
+#[test]
+fn options_change_while_the_socket_listens() {
+    let (listener, address) = listener();
+    let default = listener.socket.recv_buffer_size().unwrap();
+    let plain = SocketOptions::default();
+    let buffer = Some(20_000);
+    let (nodelay, keepalive) = (!plain.nodelay, !plain.keepalive);
+    let other = SocketOptions { nodelay, keepalive, receive_buffer: buffer, ..plain.clone() };
+    listener.lend().unwrap();
+    listener.retune(&other).unwrap();
+    assert_eq!(listener.socket.recv_buffer_size().unwrap(), default, "touched while it is lent");
+    listener.take_back().unwrap();
+    assert_ne!(listener.socket.recv_buffer_size().unwrap(), default);
+    let (_client, connection) = accepted(&listener, address);
+    let socket = SockRef::from(&connection.socket);
+    assert_eq!(socket.tcp_nodelay().unwrap(), nodelay);
+    assert_eq!(socket.keepalive().unwrap(), keepalive);
+    let longer = SocketOptions { backlog: plain.backlog + 1, ..plain.clone() };
+    assert_eq!(listener.retune(&longer).unwrap_err().kind(), io::ErrorKind::Unsupported);
+    let (_client, connection) = accepted(&listener, address);
+    let socket = SockRef::from(&connection.socket);
+    assert_eq!(socket.tcp_nodelay().unwrap(), plain.nodelay, "all but the backlog was applied");
+}
+
+#[test]
+fn this_machine_has_ipv6_if_it_can_be_bound() {
+    let bound = std::net::TcpListener::bind("[::1]:0").is_ok();
+    assert!(has_ipv6() || !bound);
 }
 
 #[test]
@@ -111,7 +142,9 @@ fn both_families_share_a_port_unless_only_v6() {
     let any = |text: &str, only_v6| Endpoint::Tcp { address: text.parse().unwrap(), only_v6 };
     let both = ListenSocket::bind(&any("[::]:0", false), &SocketOptions::default()).unwrap();
     let Endpoint::Tcp { address, .. } = *both.local() else { panic!("not TCP") };
-    let _client = TcpStream::connect(("127.0.0.1", address.port())).unwrap();
+    let _client =
+        connect(("127.0.0.1".parse::<std::net::IpAddr>().unwrap(), address.port()).into());
+    eventually("no connection", || both.is_ready());
     let (_, peer) = both.accept().unwrap();
     assert!(peer.to_string().starts_with("127.0.0.1:"), "{peer}");
     let six = ListenSocket::bind(&any("[::1]:0", true), &SocketOptions::default()).unwrap();

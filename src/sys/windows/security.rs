@@ -1,0 +1,157 @@
+//! Who may use an object that has a name: a security descriptor of our own instead of the system's
+//! default, which differs from one kind of object to the next.
+
+use std::ffi::{OsStr, c_void};
+use std::io;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::ptr;
+
+use windows_sys::Win32::Foundation::LocalFree;
+use windows_sys::Win32::Security::Authorization::{
+    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
+};
+use windows_sys::Win32::Security::{
+    GetTokenInformation, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
+};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
+
+use super::handle::{check, own, wide};
+
+/// A security descriptor in one piece (self-relative), aligned as the system's own ones are.
+#[derive(Debug)]
+pub(super) struct Descriptor {
+    memory: Vec<u64>,
+}
+
+impl Descriptor {
+    /// All rights for the system, the administrators and our own user, and none for anybody else;
+    /// nothing is inherited from anywhere.
+    pub(super) fn ours_alone() -> io::Result<Self> {
+        Self::parse(&format!("D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{})", own_user()?))
+    }
+
+    fn parse(text: &str) -> io::Result<Self> {
+        let text = wide(OsStr::new(text))?;
+        let mut descriptor = ptr::null_mut();
+        let mut size = 0;
+        // SAFETY: the text ends with a NUL, and the other pointers are valid for the call.
+        check(unsafe {
+            ConvertStringSecurityDescriptorToSecurityDescriptorW(
+                text.as_ptr(),
+                SDDL_REVISION_1,
+                &raw mut descriptor,
+                &raw mut size,
+            )
+        })?;
+        let descriptor = Local(descriptor);
+        let size = size as usize;
+        let mut memory = vec![0u64; size.div_ceil(size_of::<u64>())];
+        // SAFETY: the source has `size` bytes, the copy has at least as many, and it is new.
+        unsafe {
+            ptr::copy_nonoverlapping(descriptor.0.cast::<u8>(), memory.as_mut_ptr().cast(), size);
+        }
+        Ok(Self { memory })
+    }
+
+    /// For a call that makes an object, one that programs do not inherit. Points to `self`, which
+    /// the call only reads.
+    pub(super) fn attributes(&self) -> SECURITY_ATTRIBUTES {
+        SECURITY_ATTRIBUTES {
+            nLength: size_of::<SECURITY_ATTRIBUTES>().try_into().unwrap_or(0),
+            lpSecurityDescriptor: self.memory.as_ptr().cast_mut().cast(),
+            bInheritHandle: 0,
+        }
+    }
+}
+
+/// Memory that a call has allocated for us.
+struct Local(*mut c_void);
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        // SAFETY: allocated by LocalAlloc, and nobody uses it any more.
+        unsafe { LocalFree(self.0) };
+    }
+}
+
+/// The SID of the user of this process, as text.
+fn own_user() -> io::Result<String> {
+    let mut token = ptr::null_mut();
+    // SAFETY: gives a constant that needs no closing.
+    let process = unsafe { GetCurrentProcess() };
+    // SAFETY: the pointer is valid for the call.
+    check(unsafe { OpenProcessToken(process, TOKEN_QUERY, &raw mut token) })?;
+    // SAFETY: a new handle that nobody else owns.
+    let token = unsafe { own(token) }?;
+    let memory = user_of(&token)?;
+    // SAFETY: the memory is aligned for it, and begins with such a structure by `user_of`.
+    let user = unsafe { memory.as_ptr().cast::<TOKEN_USER>().read() };
+    text_of(user.User.Sid)
+}
+
+/// A TOKEN_USER, and the SID that it points to behind it.
+fn user_of(token: &OwnedHandle) -> io::Result<Vec<u64>> {
+    let mut size = 0;
+    // SAFETY: asks only how much memory is needed; this call always fails.
+    unsafe {
+        GetTokenInformation(token.as_raw_handle(), TokenUser, ptr::null_mut(), 0, &raw mut size)
+    };
+    let mut memory =
+        vec![0u64; (size as usize).max(size_of::<TOKEN_USER>()).div_ceil(size_of::<u64>())];
+    // SAFETY: the memory has at least `size` bytes.
+    check(unsafe {
+        GetTokenInformation(
+            token.as_raw_handle(),
+            TokenUser,
+            memory.as_mut_ptr().cast(),
+            size,
+            &raw mut size,
+        )
+    })?;
+    Ok(memory)
+}
+
+/// `sid` has to be valid, as one that the system gave is.
+fn text_of(sid: PSID) -> io::Result<String> {
+    let mut text = ptr::null_mut();
+    // SAFETY: the SID is valid, and so is the pointer for the call.
+    check(unsafe { ConvertSidToStringSidW(sid, &raw mut text) })?;
+    let text = Local(text.cast());
+    let start = text.0.cast::<u16>().cast_const();
+    // SAFETY: each character up to the NUL that ends the text can be read.
+    let length = (0..).take_while(|i| unsafe { start.wrapping_add(*i).read() } != 0).count();
+    // SAFETY: as many characters as were just read; nobody changes them.
+    let units = unsafe { std::slice::from_raw_parts(start, length) };
+    String::from_utf16(units).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_user_has_a_sid() {
+        let user = own_user().unwrap();
+        assert!(user.starts_with("S-1-5-"), "{user}");
+        assert_eq!(user, own_user().unwrap());
+    }
+
+    #[test]
+    fn a_descriptor_names_three_and_nobody_else() {
+        let descriptor = Descriptor::ours_alone().unwrap();
+        let attributes = descriptor.attributes();
+        assert_eq!(attributes.lpSecurityDescriptor.addr(), descriptor.memory.as_ptr().addr());
+        assert_eq!(attributes.bInheritHandle, 0);
+        // Byte 0 is the revision, 2 and 3 are flags: SE_DACL_PRESENT, SE_DACL_PROTECTED and
+        // SE_SELF_RELATIVE; the offset of the list is at 16, its number of entries 4 bytes in.
+        let bytes: Vec<u8> = descriptor.memory.iter().flat_map(|part| part.to_le_bytes()).collect();
+        assert_eq!((bytes[0], u16::from_le_bytes([bytes[2], bytes[3]])), (1, 0x9004));
+        let list = u32::from_le_bytes(bytes[16..20].try_into().unwrap()) as usize;
+        assert_eq!(u16::from_le_bytes([bytes[list + 4], bytes[list + 5]]), 3);
+    }
+
+    #[test]
+    fn what_is_no_descriptor_is_an_error() {
+        assert!(Descriptor::parse("D:P(A;;GA;;;nobody)").is_err());
+    }
+}

@@ -1,0 +1,70 @@
+//! The options of a listening socket that may change while it lives.
+
+use std::io;
+
+use socket2::Socket;
+
+use crate::config::SocketOptions;
+
+/// What the options say, and what the socket has of it.
+#[derive(Debug)]
+pub(super) struct Tuning {
+    pub(super) nodelay: bool,
+    pub(super) keepalive: bool,
+    send: Buffer,
+    receive: Buffer,
+    /// A `wait` server has the socket, so nothing may be done with it.
+    pub(super) lent: bool,
+}
+
+/// The size of a buffer.
+#[derive(Debug)]
+struct Buffer {
+    wanted: Option<u32>,
+    /// What was asked of the system last; nothing as long as it has its own choice.
+    set: Option<u32>,
+    /// The system's own choice.
+    default: usize,
+}
+
+impl Tuning {
+    /// For a new socket: nothing was asked of the system yet.
+    pub(super) fn new(socket: &Socket, options: &SocketOptions) -> io::Result<Self> {
+        let buffer = |wanted, default| Buffer { wanted, set: None, default };
+        Ok(Self {
+            nodelay: options.nodelay,
+            keepalive: options.keepalive,
+            send: buffer(options.send_buffer, socket.send_buffer_size()?),
+            receive: buffer(options.receive_buffer, socket.recv_buffer_size()?),
+            lent: false,
+        })
+    }
+
+    /// Takes other options over.
+    pub(super) fn take(&mut self, options: &SocketOptions) {
+        self.nodelay = options.nodelay;
+        self.keepalive = options.keepalive;
+        self.send.wanted = options.send_buffer;
+        self.receive.wanted = options.receive_buffer;
+    }
+
+    /// Gives the socket what it has not got yet, if it may be touched now.
+    pub(super) fn apply(&mut self, socket: &Socket) -> io::Result<()> {
+        if self.lent {
+            return Ok(());
+        }
+        self.send.apply(|size| socket.set_send_buffer_size(size))?;
+        self.receive.apply(|size| socket.set_recv_buffer_size(size))
+    }
+}
+
+impl Buffer {
+    fn apply(&mut self, set: impl Fn(usize) -> io::Result<()>) -> io::Result<()> {
+        // Not without need: a size that was set ends the system's own tuning of it.
+        if self.wanted != self.set {
+            set(self.wanted.map_or(self.default, |bytes| bytes as usize))?;
+            self.set = self.wanted;
+        }
+        Ok(())
+    }
+}
