@@ -1,11 +1,7 @@
 //! What the commands make of a configuration file: `check`, `run` and `reload` agree about it, and
 //! the clients of a daemon find in it where the daemon is.
 
-use std::fs::File;
-use std::path::Path;
-use std::process::Stdio;
-
-use crate::harness::{Daemon, Start, command, inetd, native, probe, service};
+use crate::harness::{Daemon, Start, inetd, native, probe, service};
 
 const EMPTY: &str = "there is no service in ";
 
@@ -42,38 +38,4 @@ fn a_daemon_without_a_control_endpoint_cannot_be_found() {
     let status = inetd(&["status", "-c", &native(&path)]);
     assert_eq!(status.code, 4);
     assert!(status.err.contains("there is no control endpoint"), "{}", status.err);
-}
-
-/// The exit code of a command whose standard output is this.
-fn code_with(out: impl Into<Stdio>, arguments: &[&str]) -> i32 {
-    let mut command = command(&[]);
-    command.args(arguments).stdout(out).stderr(Stdio::null());
-    command.status().unwrap().code().unwrap()
-}
-
-#[test]
-fn a_reader_that_has_gone_is_no_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inetd.toml");
-    std::fs::write(&path, service("x", &probe(&["cat"]), "")).unwrap();
-    let path = native(&path);
-    for arguments in [&["check", &*path][..], &["--help"]] {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        assert_eq!(code_with(writer, arguments), 0, "{arguments:?}");
-    }
-}
-
-#[test]
-fn what_cannot_be_written_is_an_error() {
-    if !Path::new("/dev/full").exists() {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inetd.toml");
-    std::fs::write(&path, service("x", &probe(&["cat"]), "")).unwrap();
-    for arguments in [&["check", &*native(&path)][..], &["--help"]] {
-        let full = File::options().write(true).open("/dev/full").unwrap();
-        assert_eq!(code_with(full, arguments), 1, "{arguments:?}");
-    }
 }

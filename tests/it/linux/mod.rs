@@ -6,6 +6,7 @@ mod identity;
 mod inherited;
 mod notify;
 mod orphans;
+mod output;
 mod programs;
 mod real;
 mod signals;
