@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::process::Pid;
 
@@ -30,7 +31,7 @@ const STACK: usize = 32 * 1024;
 pub struct Prepared {
     path: CString,
     argv: Vec<CString>,
-    environment: Vec<CString>,
+    environment: Arc<[CString]>,
     /// `None`: where the daemon is already.
     cwd: Option<CString>,
     umask: Option<u32>,
@@ -65,7 +66,7 @@ impl Prepared {
         Ok(Self {
             path: text(program.path.as_os_str())?,
             argv: program.argv.iter().map(|a| text(a)).collect::<io::Result<_>>()?,
-            environment: program.environment.iter().map(variable).collect::<io::Result<_>>()?,
+            environment: environment(&program.environment)?,
             cwd: if program.identity.is_none()
                 && std::env::current_dir().is_ok_and(|here| here == program.cwd)
             {
@@ -88,6 +89,22 @@ impl Prepared {
     pub fn path(&self) -> &Path {
         Path::new(OsStr::from_bytes(self.path.as_bytes()))
     }
+}
+
+/// Services with one environment share one copy of it: with a thousand of them it counts.
+fn environment(variables: &Arc<Vec<(OsString, OsString)>>) -> io::Result<Arc<[CString]>> {
+    type Copy = (Weak<Vec<(OsString, OsString)>>, Weak<[CString]>);
+    static COPIES: Mutex<Vec<Copy>> = Mutex::new(Vec::new());
+    let mut copies = COPIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let same = |(of, _): &&Copy| ptr::eq(of.as_ptr(), Arc::as_ptr(variables));
+    if let Some(copy) = copies.iter().find(same).and_then(|(_, copy)| copy.upgrade()) {
+        return Ok(copy);
+    }
+    let copy: Arc<[CString]> = variables.iter().map(variable).collect::<io::Result<_>>()?;
+    // A weak reference keeps the address from being used again, so equal means the same.
+    copies.retain(|(_, copy)| copy.strong_count() > 0);
+    copies.push((Arc::downgrade(variables), Arc::downgrade(&copy)));
+    Ok(copy)
 }
 
 fn variable((name, value): &(OsString, OsString)) -> io::Result<CString> {
