@@ -27,6 +27,7 @@ As a daemon:
   inetd run -c inetd.toml                     run in the foreground
   inetd reload                                read the file again, keep every session
   inetd run -c /etc/inetd.conf                classic files work as they are
+  inetd service install                       start at boot, on Windows and Linux
 
 Exit codes: 0 fine, 1 configuration or start-up error, 2 bad command line,
 3 another inetd is running, 4 no daemon to talk to.";
@@ -42,6 +43,12 @@ the environment (TCPREMOTEIP, TCPREMOTEPORT, ...), and its socket in Inetd_SOCK.
 
 Every option is a key of a service in inetd.toml; docs/configuration.md explains
 them all. --print-config shows the same service as a file.";
+
+const SERVICE_HELP: &str = "\
+inetd as a service of the system: on Windows of the Service Control Manager, on
+Linux of systemd. It needs an administrator. `install` checks the configuration
+first and does not start the service; `inetd status`, `reload` and `stop` talk to
+it as to any other daemon.";
 
 /// The whole command line.
 pub(super) fn command() -> Command {
@@ -91,11 +98,52 @@ pub(super) fn command() -> Command {
                 .about("Stop the running daemon: sessions may finish, then they are stopped")
                 .args([config(), format(), control()]),
         )
+        .subcommand(service())
         .subcommand(
             Command::new(CTRL_BREAK)
                 .hide(true)
                 .arg(Arg::new("pid").required(true).value_parser(value_parser!(u32))),
         )
+}
+
+fn service() -> Command {
+    let install = Command::new("install")
+        .about("Install inetd as a service that starts at boot")
+        .args([config(), format()])
+        .arg(
+            Arg::new("account")
+                .long("account")
+                .value_name("NAME")
+                .help("Who the daemon runs as [default: NT SERVICE\\Inetd; on Linux root]"),
+        )
+        .arg(
+            Arg::new("start")
+                .long("start")
+                .value_name("WHEN")
+                .value_parser(PossibleValuesParser::new(["auto", "delayed", "manual"]))
+                .help("When it starts [default: delayed; on Linux auto]"),
+        )
+        .arg(
+            Arg::new("print")
+                .long("print")
+                .action(ArgAction::SetTrue)
+                .help("Print what would be installed and change nothing"),
+        );
+    Command::new("service")
+        .about("Install, start, stop inetd as a service of the system")
+        .long_about(SERVICE_HELP)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(install)
+        .subcommand(Command::new("uninstall").about("Stop the service and take it away"))
+        .subcommand(Command::new("start").about("Start the service and wait until it runs"))
+        .subcommand(Command::new("stop").about("Stop the service and wait until it has ended"))
+        .subcommand(
+            Command::new("status")
+                .about("Print the state of the service; exit code 4 if it does not run"),
+        )
+        .subcommand(Command::new("run").hide(true).args([config(), format()]))
 }
 
 fn serve() -> Command {

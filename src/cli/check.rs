@@ -16,12 +16,6 @@ pub(super) fn file(matches: &ArgMatches) -> (PathBuf, FileFormat) {
     (path.unwrap_or_else(paths::default_config), format.unwrap_or(FileFormat::Auto))
 }
 
-/// Loads a configuration; tells what is wrong or odd about it.
-pub(super) fn load(matches: &ArgMatches, purpose: Purpose) -> Result<Config, ExitCode> {
-    let (path, format) = file(matches);
-    told(config::load(&path, format, purpose))
-}
-
 /// What was loaded, after its problems were written to standard error.
 pub(super) fn told(loaded: Result<(Config, Report), Report>) -> Result<Config, ExitCode> {
     let (config, report) = match loaded {

@@ -53,7 +53,7 @@ fn talk(
         return fail(FAILED, format_args!("cannot read {}: {error}", path.display()));
     }
     let configured = || config::control_of(&path, format);
-    let Some(endpoint) = endpoint(matches, configured) else {
+    let Some(endpoint) = endpoint(matches.get_one("control"), configured) else {
         return fail(NO_DAEMON, "there is no control endpoint: name the daemon's with --control");
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -72,13 +72,13 @@ fn talk(
     }
 }
 
-/// Where the daemon is reached: what `--control` says, or else the configuration; `None` if it is
-/// to have no control endpoint.
+/// Where the daemon is reached: what `--control` says (`option`), or else the configuration;
+/// `None` if it is to have no control endpoint.
 pub(super) fn endpoint(
-    matches: &ArgMatches,
+    option: Option<&String>,
     configured: impl FnOnce() -> Control,
 ) -> Option<String> {
-    let control = match matches.get_one::<String>("control") {
+    let control = match option {
         Some(endpoint) => Control::At(endpoint.clone()),
         None => configured(),
     };

@@ -1,35 +1,110 @@
-//! `inetd run` and `inetd serve`: the way from a command line to a running daemon.
+//! `inetd run` and `inetd serve`: the way from a command line to a running daemon. A service of
+//! the system goes the same way, see [`super::service`].
 
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
 
 use super::{FAILED, RUNNING, arguments, check, control, fail, output};
-use crate::config::{self, CommandLine, Config, Purpose};
+use crate::config::{self, CommandLine, Config, FileFormat, Purpose, Report};
 use crate::control::server::Server;
 use crate::record::log::{Format, Level, Log};
 use crate::supervisor::{self, Loader, Start};
 use crate::sys::control::server_id;
-use crate::sys::startup;
+use crate::sys::{notify, startup};
+
+/// What a command line says about a daemon with a configuration file.
+#[derive(Clone)]
+pub(super) struct Options {
+    path: PathBuf,
+    format: FileFormat,
+    control: Option<String>,
+    log: LogOptions,
+}
+
+/// Options of the command line win over the file, at every reload too.
+#[derive(Clone, Copy)]
+struct LogOptions {
+    format: Option<Format>,
+    level: Option<Level>,
+}
+
+/// A daemon that can start.
+pub(super) struct Daemon {
+    config: Config,
+    loader: Option<Loader>,
+    /// Where its control endpoint is to be.
+    control: Option<String>,
+}
+
+/// Why a daemon does not run, or has not come to a good end.
+pub(super) enum Failure {
+    /// Its configuration has errors.
+    Config(Report),
+    /// Anything else: the exit code and a sentence.
+    Told(u8, String),
+}
+
+impl Failure {
+    pub(super) fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) => FAILED,
+            Self::Told(code, _) => *code,
+        }
+    }
+
+    /// All that there is to say about it.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Config(report) => report.render(),
+            Self::Told(_, text) => text.clone(),
+        }
+    }
+}
+
+impl Options {
+    pub(super) fn of(matches: &ArgMatches) -> Self {
+        let (path, format) = check::file(matches);
+        let control = matches.try_get_one::<String>("control").ok().flatten().cloned();
+        Self { path, format, control, log: LogOptions::of(matches) }
+    }
+}
+
+impl LogOptions {
+    fn of(matches: &ArgMatches) -> Self {
+        let option = |name| matches.try_get_one::<String>(name).ok().flatten();
+        let format = option("log-format");
+        let level = option("log-level");
+        Self {
+            format: format.map(|f| if f == "json" { Format::Json } else { Format::Text }),
+            level: level.map(|level| match level.as_str() {
+                "error" => Level::Error,
+                "warn" => Level::Warn,
+                "debug" => Level::Debug,
+                _ => Level::Info,
+            }),
+        }
+    }
+
+    fn apply(self, config: &mut Config) {
+        let log = &mut config.daemon.log;
+        log.format = self.format.unwrap_or(log.format);
+        log.level = self.level.unwrap_or(log.level);
+    }
+}
 
 pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     if let Err(error) = startup::prepare() {
         return fail(FAILED, error);
     }
-    let config = match check::load(matches, Purpose::Run) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let (path, format) = check::file(matches);
-    let options = matches.clone();
-    let loader: Loader = Box::new(move || {
-        let mut loaded = config::load(&path, format, Purpose::Run)?;
-        log_options(&mut loaded.0, &options);
-        Ok(loaded)
+    let started = load(Options::of(matches)).and_then(|(daemon, report)| {
+        output::err(&report.render());
+        start_in_console(daemon)
     });
-    start(config, matches, Some(loader))
+    exit_code(started)
 }
 
 pub(super) fn serve(matches: &ArgMatches) -> ExitCode {
@@ -42,44 +117,75 @@ pub(super) fn serve(matches: &ArgMatches) -> ExitCode {
         settings: arguments::settings(matches),
         name: matches.get_one::<String>("name").cloned(),
     };
-    let config = match check::told(config::from_command_line(&line, Purpose::Run)) {
+    let mut config = match check::told(config::from_command_line(&line, Purpose::Run)) {
         Ok(config) => config,
         Err(code) => return code,
     };
     if matches.get_flag("print-config") {
         return output::out(&config::to_toml(&line));
     }
-    start(config, matches, None)
+    LogOptions::of(matches).apply(&mut config);
+    let control = control::endpoint(matches.get_one("control"), || config.daemon.control.clone());
+    exit_code(start_in_console(Daemon { config, loader: None, control }))
 }
 
-fn start(mut config: Config, matches: &ArgMatches, loader: Option<Loader>) -> ExitCode {
-    log_options(&mut config, matches);
-    let log = match Log::to_stderr(config.daemon.log.format, config.daemon.log.level) {
-        Ok(log) => log,
-        Err(error) => return fail(FAILED, format_args!("cannot start the log: {error}")),
-    };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(FAILED, format_args!("cannot start: {error}")),
-    };
+/// Reads the configuration. Gives the daemon and what is odd about it.
+pub(super) fn load(options: Options) -> Result<(Daemon, Report), Failure> {
+    let Options { path, format, control, log } = options;
+    let (mut config, report) =
+        config::load(&path, format, Purpose::Run).map_err(Failure::Config)?;
+    log.apply(&mut config);
+    let loader: Loader = Box::new(move || {
+        let mut loaded = config::load(&path, format, Purpose::Run)?;
+        log.apply(&mut loaded.0);
+        Ok(loaded)
+    });
+    let control = control::endpoint(control.as_ref(), || config.daemon.control.clone());
+    Ok((Daemon { config, loader: Some(loader), control }, report))
+}
+
+/// Runs the daemon to its end.
+pub(super) fn start(daemon: Daemon, log: &Log) -> Result<(), Failure> {
+    let Daemon { config, loader, control } = daemon;
+    log.set(config.daemon.log.format, config.daemon.log.level);
+    notify::starting();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Failure::Told(FAILED, format!("cannot start: {error}")))?;
     runtime.block_on(async {
-        let control = match control::endpoint(matches, || config.daemon.control.clone()) {
+        let control = match control {
             None => None,
             Some(endpoint) => match Server::bind(&endpoint) {
                 Ok(server) => Some(server),
-                Err(error) => return cannot_control(&endpoint, &error).await,
+                Err(error) => return Err(cannot_control(&endpoint, &error).await),
             },
         };
         let ended = supervisor::run(Start { config, loader, control }, log.clone()).await;
         log.flush();
-        match ended {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(FAILED, format_args!("{error:#}")),
-        }
+        ended.map_err(|error| Failure::Told(FAILED, format!("{error:#}")))
     })
 }
 
-async fn cannot_control(endpoint: &str, error: &io::Error) -> ExitCode {
+fn start_in_console(daemon: Daemon) -> Result<(), Failure> {
+    let settings = daemon.config.daemon.log;
+    let log = Log::to(io::stderr(), settings.format, settings.level)
+        .map_err(|error| Failure::Told(FAILED, format!("cannot start the log: {error}")))?;
+    start(daemon, &log)
+}
+
+fn exit_code(ended: Result<(), Failure>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Told(code, text)) => fail(code, text),
+        Err(failure @ Failure::Config(_)) => {
+            // A report begins with `error:` itself.
+            output::err(&failure.text());
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+async fn cannot_control(endpoint: &str, error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::AddrInUse {
         // Asked of the system and not of the other daemon, which may not answer.
         let pid = match server_id(endpoint).await {
@@ -87,26 +193,11 @@ async fn cannot_control(endpoint: &str, error: &io::Error) -> ExitCode {
             Err(_) => String::new(), // It is just starting or ending.
         };
         let text = format!("another inetd is running with the control endpoint {endpoint}{pid}");
-        return fail(RUNNING, text);
+        return Failure::Told(RUNNING, text);
     }
     let text = format!(
         "cannot create the control endpoint {endpoint}: {error} \
          (choose another with --control, or none with --control \"\")"
     );
-    fail(FAILED, text)
-}
-
-/// Options of the command line win over the file, at every reload too.
-fn log_options(config: &mut Config, matches: &ArgMatches) {
-    if let Some(format) = matches.get_one::<String>("log-format") {
-        config.daemon.log.format = if format == "json" { Format::Json } else { Format::Text };
-    }
-    if let Some(level) = matches.get_one::<String>("log-level") {
-        config.daemon.log.level = match level.as_str() {
-            "error" => Level::Error,
-            "warn" => Level::Warn,
-            "debug" => Level::Debug,
-            _ => Level::Info,
-        };
-    }
+    Failure::Told(FAILED, text)
 }

@@ -5,6 +5,7 @@ mod check;
 mod control;
 mod daemon;
 mod output;
+mod service;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ pub fn main() -> ExitCode {
         Some(("status", matches)) => control::status(matches),
         Some(("reload", matches)) => control::reload(matches),
         Some(("stop", matches)) => control::stop(matches),
+        Some(("service", matches)) => service::service(matches),
         Some((arguments::CTRL_BREAK, matches)) => control::ctrl_break(matches),
         _ => ExitCode::from(USAGE),
     }

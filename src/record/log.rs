@@ -1,5 +1,5 @@
 //! The log: lines of text or JSON objects, written by a thread of its own, so that a slow reader
-//! of standard error never holds up a connection.
+//! of it never holds up a connection.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
@@ -102,14 +102,18 @@ struct State {
 }
 
 impl Log {
-    /// A log on standard error.
-    pub fn to_stderr(format: Format, level: Level) -> io::Result<Self> {
+    /// A log that is written to `sink` by a thread of its own.
+    pub fn to(
+        mut sink: impl io::Write + Send + 'static,
+        format: Format,
+        level: Level,
+    ) -> io::Result<Self> {
         let log = Self::new(format, level);
         let shared = Arc::clone(&log.shared);
         std::thread::Builder::new()
             .name("log".into())
             .stack_size(64 * 1024)
-            .spawn(move || write_all(&shared, &mut io::stderr()))?;
+            .spawn(move || write_all(&shared, &mut sink))?;
         Ok(log)
     }
 

@@ -2,6 +2,7 @@
 //! format of these lines is in this file and nowhere else.
 
 pub mod announce;
+pub mod file;
 pub mod log;
 pub mod throttle;
 

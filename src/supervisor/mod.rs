@@ -43,6 +43,8 @@ const LONGEST_SWEEP: Duration = Duration::from_secs(60);
 const LINGER: Duration = Duration::from_millis(1);
 /// The longest pause between looks at such a tree.
 const LONGEST_LINGER: Duration = Duration::from_millis(250);
+/// How often the service manager hears that the end goes on.
+const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Reads the configuration again, for a reload.
 pub type Loader = Box<dyn Fn() -> Result<(Config, Report), Report>>;
@@ -66,6 +68,7 @@ enum Timer {
     Again(Box<Arrival>),
     Linger(Box<Ended>, Duration),
     Sweep(Instant, Duration),
+    Progress,
 }
 
 struct Supervisor {
@@ -96,6 +99,7 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
     let Start { config, loader, control } = start;
     let (notice_sender, notices) = mpsc::unbounded_channel();
     let mut signals = Signals::new()?;
+    notify::started();
     let recorder = Recorder::new(log.clone());
     let front = Front::new(recorder, config.daemon.max_sessions, notice_sender)?;
     let mut supervisor = Supervisor {
@@ -188,6 +192,10 @@ impl Supervisor {
                 // Another one was planned for an earlier time instead.
                 Timer::Sweep(at, _) if self.sweep_at != Some(at) => {}
                 Timer::Sweep(_, pause) => self.sweep(pause),
+                Timer::Progress => {
+                    notify::still_stopping();
+                    self.timers.add(now + PROGRESS, Timer::Progress);
+                }
             }
         }
     }
@@ -354,6 +362,7 @@ impl Supervisor {
         self.listeners.close_all();
         let now = Instant::now();
         let timers = &mut self.timers;
+        timers.add(now + PROGRESS, Timer::Progress);
         self.front.sessions.for_each(|session| {
             let at = now + session.setup.config.stop_timeout;
             timers.add(at, Timer::Stop(session.id, Step::Terminate));

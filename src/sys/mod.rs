@@ -6,6 +6,7 @@
 //! | module | owns |
 //! |---|---|
 //! | `control` | the stream under the control protocol: Unix socket or named pipe |
+//! | `eventlog` | where an error is told that nobody would see on standard error |
 //! | `identity` | users and groups, looked up at load |
 //! | `inherited` | listening sockets that a service manager passed to us |
 //! | `notify` | what a service manager is told |
@@ -13,6 +14,7 @@
 //! | `poll` | one queue of readiness events for the front threads |
 //! | `process` | a started program: its end, its tree, how it is stopped |
 //! | `program` | finding an executable by name |
+//! | `service` | inetd as a service of the system: installing, starting, stopping, running as one |
 //! | `signals` | requests to stop or reload from outside |
 //! | `socket` | listening sockets and connections |
 //! | `spawn` | starting a program |
@@ -34,8 +36,8 @@ mod platform;
 mod platform;
 
 pub use platform::{
-    control, identity, inherited, notify, paths, poll, process, program, signals, socket, spawn,
-    startup, stdio,
+    control, eventlog, identity, inherited, notify, paths, poll, process, program, service,
+    signals, socket, spawn, startup, stdio,
 };
 
 /// A family of operating systems.
@@ -144,4 +146,65 @@ pub enum Request {
     Stop,
     /// Read the configuration again: SIGHUP.
     Reload,
+}
+
+/// What is installed as a service of the system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installation {
+    /// Our own executable.
+    pub executable: std::path::PathBuf,
+    /// The absolute path of the configuration.
+    pub config: std::path::PathBuf,
+    /// The format of the configuration, if its name does not tell.
+    pub format: Option<String>,
+    /// Who the daemon runs as; `None` is the system's best choice.
+    pub account: Option<String>,
+    /// When it starts; `None` is what is usual on the system.
+    pub start: Option<StartMode>,
+}
+
+/// When a service of the system starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartMode {
+    /// At boot.
+    Auto,
+    /// After everything that has to be there first.
+    Delayed,
+    /// When somebody starts it.
+    Manual,
+}
+
+/// How the service does, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceStatus {
+    /// Whether it runs.
+    pub running: bool,
+    /// Its state and its settings, a line each.
+    pub text: String,
+}
+
+/// Why the system's service manager did not do what it should. Each text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// Only an administrator may.
+    #[error("cannot {0}: permission denied ({rights})", rights = service::RIGHTS)]
+    NotPermitted(&'static str),
+    /// It is there.
+    #[error(
+        "the service is installed already: use `inetd service uninstall` first if it is to be \
+         installed in another way"
+    )]
+    AlreadyInstalled,
+    /// It is not there.
+    #[error("the service is not installed: use `inetd service install`")]
+    NotInstalled,
+    /// Nobody has this name.
+    #[error("there is no account `{0}` on this system: name another one with --account")]
+    UnknownAccount(String),
+    /// Anything else that has a remedy of its own.
+    #[error("{0}")]
+    Refused(String),
+    /// What the system said.
+    #[error("cannot {0}: {1}")]
+    System(&'static str, #[source] std::io::Error),
 }

@@ -5,6 +5,15 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use sd_notify::NotifyState;
 
+/// How much longer the end may take, from each [`still_stopping`] on.
+const EXTENSION: Duration = Duration::from_secs(30);
+
+/// A step of the start is done. Only the whole of it interests systemd.
+pub fn starting() {}
+
+/// The configuration is read and the control endpoint is there. systemd waits until we are ready.
+pub fn started() {}
+
 /// Started, or reloaded: everything that can be bound is bound.
 pub fn ready(status: &str) {
     send(&[NotifyState::Ready, NotifyState::Status(status)]);
@@ -21,6 +30,12 @@ pub fn reloading() {
 /// Ending.
 pub fn stopping() {
     send(&[NotifyState::Stopping]);
+}
+
+/// Still ending: sessions take their time.
+pub fn still_stopping() {
+    let micros = u32::try_from(EXTENSION.as_micros()).unwrap_or(u32::MAX);
+    send(&[NotifyState::ExtendTimeoutUsec(micros)]);
 }
 
 fn send(state: &[NotifyState<'_>]) {

@@ -1,6 +1,7 @@
 //! Windows 10 or Windows Server 2016 and later.
 
 pub mod control;
+pub mod eventlog;
 pub mod identity;
 pub mod inherited;
 pub mod notify;
@@ -8,6 +9,7 @@ pub mod paths;
 pub mod poll;
 pub mod process;
 pub mod program;
+pub mod service;
 pub mod signals;
 pub mod socket;
 pub mod spawn;

@@ -11,7 +11,8 @@ use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
 };
 use windows_sys::Win32::Security::{
-    GetTokenInformation, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
+    ACL, GetSecurityDescriptorDacl, GetSecurityDescriptorOwner, GetTokenInformation,
+    PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
@@ -30,7 +31,8 @@ impl Descriptor {
         Self::parse(&format!("D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{})", own_user()?))
     }
 
-    fn parse(text: &str) -> io::Result<Self> {
+    /// The descriptor that `text` describes, see "Security Descriptor String Format".
+    pub(super) fn parse(text: &str) -> io::Result<Self> {
         let text = wide(OsStr::new(text))?;
         let mut descriptor = ptr::null_mut();
         let mut size = 0;
@@ -58,9 +60,39 @@ impl Descriptor {
     pub(super) fn attributes(&self) -> SECURITY_ATTRIBUTES {
         SECURITY_ATTRIBUTES {
             nLength: size_of::<SECURITY_ATTRIBUTES>().try_into().unwrap_or(0),
-            lpSecurityDescriptor: self.memory.as_ptr().cast_mut().cast(),
+            lpSecurityDescriptor: self.pointer(),
             bInheritHandle: 0,
         }
+    }
+
+    /// For a call that only reads it. Points to `self`.
+    pub(super) fn pointer(&self) -> PSECURITY_DESCRIPTOR {
+        self.memory.as_ptr().cast_mut().cast()
+    }
+
+    /// Who owns the object; null if it does not say. Points to `self`.
+    pub(super) fn owner(&self) -> io::Result<PSID> {
+        let (mut owner, mut defaulted) = (ptr::null_mut(), 0);
+        // SAFETY: a valid descriptor; the pointers are valid for the call.
+        check(unsafe {
+            GetSecurityDescriptorOwner(self.pointer(), &raw mut owner, &raw mut defaulted)
+        })?;
+        Ok(owner)
+    }
+
+    /// Who may do what; null if it does not say. Points to `self`.
+    pub(super) fn list(&self) -> io::Result<*const ACL> {
+        let (mut present, mut list, mut defaulted) = (0, ptr::null_mut(), 0);
+        // SAFETY: a valid descriptor; the pointers are valid for the call.
+        check(unsafe {
+            GetSecurityDescriptorDacl(
+                self.pointer(),
+                &raw mut present,
+                &raw mut list,
+                &raw mut defaulted,
+            )
+        })?;
+        Ok(list)
     }
 }
 

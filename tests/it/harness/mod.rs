@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub use client::{Client, Generated, Lifeline, checksum};
 pub use daemon::Daemon;
 pub use process::{Finished, Process, command, inetd};
-pub use programs::{example, probe};
+pub use programs::{example, probe, tool};
 pub use start::Start;
 
 /// Whether the binary under test is a Windows program that runs under Wine.

@@ -23,8 +23,17 @@ pub fn example(name: &str) -> Vec<String> {
     if path.extension().is_some_and(|extension| extension != "c") {
         return vec![native(&path)];
     }
+    compiled(&path)
+}
+
+/// A program of `tests/programs/` that is one file.
+pub fn tool(name: &str) -> Vec<String> {
+    compiled(&root().join("tests/programs").join(name))
+}
+
+fn compiled(path: &PathBuf) -> Vec<String> {
     let stem = path.file_stem().unwrap().to_string_lossy();
-    vec![native(&build(&stem, std::slice::from_ref(&path), &[]))]
+    vec![native(&build(&stem, std::slice::from_ref(path), &[]))]
 }
 
 fn root() -> &'static Path {

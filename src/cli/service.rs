@@ -1,0 +1,162 @@
+//! `inetd service`: inetd as a service of the system, and what that service runs.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+
+use super::daemon::{self, Failure, Options};
+use super::{FAILED, NO_DAEMON, check, fail, output};
+use crate::config::{self, Purpose};
+use crate::record::file::LogFile;
+use crate::record::log::{Format, Level, Log};
+use crate::sys::{self, Installation, ServiceError, StartMode, eventlog, startup};
+
+/// The log of a service is replaced when it is larger than this.
+const LOG_SIZE: u64 = 10 << 20;
+
+pub(super) fn service(matches: &ArgMatches) -> ExitCode {
+    match matches.subcommand() {
+        Some(("install", matches)) => install(matches),
+        Some(("uninstall", _)) => told(sys::service::uninstall(), "uninstalled"),
+        Some(("start", _)) => told(sys::service::start(), "started"),
+        Some(("stop", _)) => told(sys::service::stop(), "stopped"),
+        Some(("status", _)) => status(),
+        Some(("run", matches)) => run(matches),
+        _ => ExitCode::from(super::USAGE),
+    }
+}
+
+fn told(done: Result<(), ServiceError>, what: &str) -> ExitCode {
+    match done {
+        Ok(()) => output::out(&format!("the service is {what}\n")),
+        Err(error) => fail(FAILED, error),
+    }
+}
+
+fn install(matches: &ArgMatches) -> ExitCode {
+    let installation = match installation(matches) {
+        Ok(installation) => installation,
+        Err(error) => return fail(FAILED, format_args!("cannot install the service: {error}")),
+    };
+    if matches.get_flag("print") {
+        return match sys::service::plan(&installation) {
+            Ok(plan) => output::out(&plan),
+            Err(error) => fail(FAILED, error),
+        };
+    }
+    if let Err(code) = look_at(&installation.config, matches) {
+        return code;
+    }
+    match sys::service::install(&installation) {
+        Ok(missing) => {
+            if !missing.is_empty() {
+                let missing = missing.join(", ");
+                output::err(&format!("inetd: warning: this system does not know: {missing}\n"));
+            }
+            output::out("the service is installed: start it with `inetd service start`\n")
+        }
+        Err(error) => fail(FAILED, error),
+    }
+}
+
+fn installation(matches: &ArgMatches) -> std::io::Result<Installation> {
+    let (config, _) = check::file(matches);
+    let format = matches.get_one::<String>("format").filter(|format| *format != "auto");
+    Ok(Installation {
+        executable: std::env::current_exe()?,
+        config: std::path::absolute(config)?,
+        format: format.cloned(),
+        account: matches.get_one::<String>("account").cloned(),
+        start: matches.get_one::<String>("start").map(|start| match start.as_str() {
+            "auto" => StartMode::Auto,
+            "delayed" => StartMode::Delayed,
+            _ => StartMode::Manual,
+        }),
+    })
+}
+
+/// A service that cannot start is not installed.
+fn look_at(path: &Path, matches: &ArgMatches) -> Result<(), ExitCode> {
+    if !path.exists() {
+        let text = format_args!(
+            "cannot install the service: there is no configuration {}: write it first, or name \
+             another one with --config",
+            path.display()
+        );
+        return Err(fail(FAILED, text));
+    }
+    let (_, format) = check::file(matches);
+    check::told(config::load(path, format, Purpose::Check)).map(drop).map_err(|_| {
+        let path = path.display();
+        fail(
+            FAILED,
+            format_args!("cannot install the service: {path} has errors: correct it first"),
+        )
+    })
+}
+
+fn status() -> ExitCode {
+    match sys::service::status() {
+        Ok(status) => {
+            let written = output::out(&status.text);
+            if status.running { written } else { ExitCode::from(NO_DAEMON) }
+        }
+        Err(error) => fail(FAILED, error),
+    }
+}
+
+/// What the service manager of Windows starts.
+fn run(matches: &ArgMatches) -> ExitCode {
+    if let Err(error) = startup::prepare() {
+        return fail(FAILED, error);
+    }
+    let options = Options::of(matches);
+    match sys::service::run(move |log| be_the_service(options, log)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(FAILED, error),
+    }
+}
+
+/// The daemon without anybody who could see standard error: what is said there otherwise goes to
+/// a file, and why the daemon does not start to the Event Log as well. Gives an exit code.
+fn be_the_service(options: Options, path: &Path) -> u8 {
+    let log = LogFile::open(path, LOG_SIZE);
+    let log = match log.and_then(|file| Log::to(file, Format::Text, Level::Info)) {
+        Ok(log) => log,
+        Err(error) => {
+            let path = path.display();
+            eventlog::error(&format!(
+                "inetd has not started: cannot write its log {path}: {error} (the service's \
+                 account needs the right to add files to that folder)"
+            ));
+            return FAILED;
+        }
+    };
+    let ended = daemon::load(options).and_then(|(daemon, report)| {
+        lines(&log, Level::Warn, &report.render());
+        daemon::start(daemon, &log)
+    });
+    let code = match ended {
+        Ok(()) => 0,
+        Err(failure) => {
+            tell(&log, &failure);
+            failure.code()
+        }
+    };
+    log.flush();
+    code
+}
+
+fn tell(log: &Log, failure: &Failure) {
+    let text = failure.text();
+    lines(log, Level::Error, &text);
+    log.say(Level::Error, "The service has ended because of this error");
+    eventlog::error(&format!("The service has ended because of an error:\r\n{text}"));
+}
+
+fn lines(log: &Log, level: Level, text: &str) {
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        log.say(level, line);
+    }
+}
