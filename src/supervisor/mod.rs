@@ -136,8 +136,13 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
             request = signals.next() => match request? {
                 Request::Stop if supervisor.stopping => break supervisor.stop_now().await,
                 Request::Stop => supervisor.stop("signal"),
+                Request::Reload if supervisor.stopping => {}
                 // Without a file there is nothing to read again: the terminal has been closed.
-                Request::Reload if supervisor.loader.is_none() => supervisor.stop("hangup"),
+                Request::Reload if supervisor.loader.is_none() => {
+                    if !startup::outlives_terminal() {
+                        supervisor.stop("hangup");
+                    }
+                }
                 Request::Reload => drop(supervisor.reload()),
             },
             Some(notice) = supervisor.notices.recv() => supervisor.notice(notice),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Resource, Rlimit};
 
@@ -10,6 +11,14 @@ pub const UMASK: u32 = 0o022;
 
 /// The limit on descriptors with which we were started, if we changed it.
 static NOFILE: OnceLock<libc::rlimit64> = OnceLock::new();
+
+/// Whether SIGHUP was ignored when we were started.
+static OUTLIVES_TERMINAL: AtomicBool = AtomicBool::new(false);
+
+/// Whether whoever started us wants us to go on when the terminal is closed (nohup(1)).
+pub fn outlives_terminal() -> bool {
+    OUTLIVES_TERMINAL.load(Ordering::Relaxed)
+}
 
 /// Makes this process fit for a daemon: nothing inherited leaks into programs, signals are
 /// queued, the limit on descriptors is as high as it may be.
@@ -86,6 +95,9 @@ fn reset_signals() {
         let known = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) } == 0;
         if !known || action.sa_sigaction != libc::SIG_IGN {
             continue;
+        }
+        if signal == libc::SIGHUP {
+            OUTLIVES_TERMINAL.store(true, Ordering::Relaxed);
         }
         action.sa_sigaction =
             if signal == libc::SIGPIPE { nothing as *const () as usize } else { libc::SIG_DFL };

@@ -19,6 +19,12 @@ pub const UMASK: u32 = 0o022;
 /// The version of Windows Sockets that has all we need: 2.2.
 const WINSOCK: u16 = 0x0202;
 
+/// Whether whoever started us wants us to go on when the terminal is closed: there is no such wish
+/// on Windows, and no signal that would ask.
+pub fn outlives_terminal() -> bool {
+    false
+}
+
 /// Makes this process fit for a daemon: sockets work, nothing waits for a click on a dialog that
 /// nobody sees, our own standard handles stay with us.
 ///

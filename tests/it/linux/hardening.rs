@@ -88,3 +88,15 @@ fn without_a_file_a_hangup_is_the_end() {
     daemon.signal(rustix::process::Signal::HUP);
     assert_eq!(daemon.exit_code(), 0);
 }
+
+#[test]
+fn under_nohup_a_hangup_changes_nothing() {
+    let start = Start::serve(&["127.0.0.1:0"], &probe(&["say", "x"]));
+    let mut daemon = start.through(&["nohup"], std::process::Stdio::null()).ready();
+    daemon.signal(rustix::process::Signal::HUP);
+    // Both signals are dealt with in their order of arrival or of number: HUP comes first.
+    daemon.signal(rustix::process::Signal::TERM);
+    assert_eq!(daemon.exit_code(), 0);
+    let lines = daemon.log().all();
+    assert!(lines.iter().any(|line| line.contains("Stopping cause=signal")), "{lines:?}");
+}
