@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap_complete::Shell;
 
 use crate::config::keys::{Availability, Key, Kind, SERVICE};
 
@@ -49,6 +50,10 @@ inetd as a service of the system: on Windows of the Service Control Manager, on
 Linux of systemd. It needs an administrator. `install` checks the configuration
 first and does not start the service; `inetd status`, `reload` and `stop` talk to
 it as to any other daemon.";
+
+const MAN: &str = "\
+Prints the manual page of inetd, or of one of its commands, in the language of
+man(7). To read it: inetd man serve | man -l -";
 
 /// The whole command line.
 pub(super) fn command() -> Command {
@@ -99,6 +104,36 @@ pub(super) fn command() -> Command {
                 .args([config(), format(), control()]),
         )
         .subcommand(service())
+        .subcommand(
+            Command::new("completions")
+                .about("Print a script that completes commands and options in a shell")
+                .arg(
+                    Arg::new("shell")
+                        .value_name("SHELL")
+                        .required(true)
+                        .value_parser(value_parser!(Shell))
+                        .help("Whose language the script is in"),
+                ),
+        )
+        .subcommand(
+            Command::new("man")
+                .about("Print a manual page")
+                .long_about(MAN)
+                .arg(
+                    Arg::new("command")
+                        .value_name("COMMAND")
+                        .num_args(0..)
+                        .help("The command that it is about, for example: service install"),
+                )
+                .arg(
+                    Arg::new("output")
+                        .long("output")
+                        .value_name("FOLDER")
+                        .value_parser(value_parser!(PathBuf))
+                        .conflicts_with("command")
+                        .help("Write the pages of all commands to files in this folder"),
+                ),
+        )
         .subcommand(
             Command::new(CTRL_BREAK)
                 .hide(true)

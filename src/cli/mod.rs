@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod control;
 mod daemon;
+mod generated;
 mod output;
 mod service;
 
@@ -40,6 +41,8 @@ pub fn main() -> ExitCode {
         Some(("reload", matches)) => control::reload(matches),
         Some(("stop", matches)) => control::stop(matches),
         Some(("service", matches)) => service::service(matches),
+        Some(("completions", matches)) => generated::completions(matches),
+        Some(("man", matches)) => generated::man(matches),
         Some((arguments::CTRL_BREAK, matches)) => control::ctrl_break(matches),
         _ => ExitCode::from(USAGE),
     }

@@ -4,6 +4,7 @@ mod announce;
 mod config;
 mod data;
 mod environment;
+mod generated;
 mod launch;
 mod life;
 mod limits;

@@ -1,5 +1,6 @@
 //! Scenarios of Linux alone.
 
+mod completion;
 mod descriptors;
 mod hardening;
 mod identity;
