@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::config::Tree;
 use crate::front::{Front, Notice};
-use crate::record::log::{Level, Value};
+use crate::record::event;
+use crate::record::log::Value;
 use crate::session::{Session, SessionId};
 use crate::sys::ExitStatus;
 use crate::sys::process::Child;
@@ -39,8 +40,7 @@ pub fn cannot_watch(front: &Front, id: SessionId, error: &io::Error) {
         ("session", Value::Number(id)),
         ("error", Value::Text(error)),
     ];
-    let event = "Stopped a program because its end could not be watched for";
-    front.recorder.log().event(Level::Error, event, &fields);
+    front.recorder.log().event(event::UNWATCHED, &fields);
     session.child.kill();
     conclude(front, session, Child::wait);
 }

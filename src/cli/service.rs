@@ -7,9 +7,10 @@ use clap::ArgMatches;
 
 use super::daemon::{self, Failure, Options};
 use super::{FAILED, NO_DAEMON, check, fail, output};
-use crate::config::{self, Purpose};
+use crate::config::{self, Purpose, Report, Severity};
+use crate::record::event::{self, Level};
 use crate::record::file::LogFile;
-use crate::record::log::{Format, Level, Log};
+use crate::record::log::{Format, Log, Value};
 use crate::sys::{self, Installation, ServiceError, StartMode, eventlog, startup};
 
 /// The log of a service is replaced when it is larger than this.
@@ -134,7 +135,7 @@ fn be_the_service(options: Options, path: &Path) -> u8 {
         }
     };
     let ended = daemon::load(options).and_then(|(daemon, report)| {
-        lines(&log, Level::Warn, &report.render());
+        problems(&log, &report);
         daemon::start(daemon, &log)
     });
     let code = match ended {
@@ -149,14 +150,23 @@ fn be_the_service(options: Options, path: &Path) -> u8 {
 }
 
 fn tell(log: &Log, failure: &Failure) {
-    let text = failure.text();
-    lines(log, Level::Error, &text);
-    log.say(Level::Error, "The service has ended because of this error");
-    eventlog::error(&format!("The service has ended because of an error:\r\n{text}"));
+    let summary = match failure {
+        Failure::Config(report) => {
+            problems(log, report);
+            report.summary()
+        }
+        Failure::Told(_, text) => text.clone(),
+    };
+    log.event(event::ENDED_BY_ERROR, &[("error", Value::Text(&summary))]);
+    eventlog::error(&format!("The service has ended because of an error:\r\n{}", failure.text()));
 }
 
-fn lines(log: &Log, level: Level, text: &str) {
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        log.say(level, line);
+fn problems(log: &Log, report: &Report) {
+    for (severity, line) in report.lines() {
+        let event = match severity {
+            Severity::Error => event::CONFIG_ERROR,
+            Severity::Warning | Severity::Note => event::CONFIG_WARNING,
+        };
+        log.event(event, &[("error", Value::Text(&line))]);
     }
 }

@@ -33,7 +33,7 @@ pub use command_line::{CommandLine, from_command_line, to_toml};
 pub use model::*;
 use raw::{Origin, Raw};
 use report::Problem;
-pub use report::Report;
+pub use report::{Report, Severity};
 
 /// What a configuration file is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

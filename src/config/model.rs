@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::config::keys::Key;
 use crate::listener::endpoint::Endpoint;
-use crate::record::log::{Format as LogFormat, Level};
+use crate::record::event::Level;
+use crate::record::log::Format as LogFormat;
 use crate::sys::identity::Identity;
 
 /// A whole configuration.

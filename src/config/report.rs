@@ -13,9 +13,12 @@ const SHOWN: usize = 1000;
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Severity {
+pub enum Severity {
+    /// The configuration cannot be used.
     Error,
+    /// Something is odd.
     Warning,
+    /// Something is worth knowing.
     Note,
 }
 
@@ -99,6 +102,7 @@ impl Problem {
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     text: String,
+    lines: Vec<(Severity, String)>,
     summary: String,
     errors: usize,
     warnings: usize,
@@ -121,7 +125,10 @@ impl Report {
         if problems.len() > SHOWN {
             text += &format!("and {} more problems\n\n", problems.len() - SHOWN);
         }
-        Self { text, summary: summary(&problems, errors, sources), errors, warnings }
+        let shown = problems.iter().take(SHOWN);
+        let lines = shown.map(|problem| (problem.severity, line(problem, sources))).collect();
+        let summary = summary(&problems, errors, sources);
+        Self { text, lines, summary, errors, warnings }
     }
 
     /// Whether there is nothing to say.
@@ -144,6 +151,11 @@ impl Report {
         self.text.clone()
     }
 
+    /// A line for a log for each problem: where it is, what is wrong, what to do.
+    pub fn lines(&self) -> impl Iterator<Item = (Severity, &str)> {
+        self.lines.iter().map(|(severity, line)| (*severity, line.as_str()))
+    }
+
     /// One line for a log: the first error, where it is, and how many more there are.
     pub fn summary(&self) -> String {
         self.summary.clone()
@@ -161,16 +173,25 @@ impl std::error::Error for Report {}
 fn summary(problems: &[Problem], errors: usize, sources: &Sources) -> String {
     let first = problems.iter().find(|problem| problem.severity == Severity::Error);
     let Some(problem) = first.or_else(|| problems.first()) else { return String::new() };
-    let place = problem.span.map_or_else(String::new, |span| {
-        let at = sources.position(span);
-        format!("{}:{}:{}: ", sources.get(span.file).path.display(), at.line, at.column)
-    });
+    let place = place(problem, sources);
     let more = match errors.saturating_sub(1) {
         0 => String::new(),
         1 => " (and 1 more error)".into(),
         more => format!(" (and {more} more errors)"),
     };
     format!("{place}{}{more}", problem.message)
+}
+
+fn line(problem: &Problem, sources: &Sources) -> String {
+    let help = problem.help.iter().map(|help| format!(" ({help})")).collect::<String>();
+    format!("{}{}{help}", place(problem, sources), problem.message)
+}
+
+fn place(problem: &Problem, sources: &Sources) -> String {
+    problem.span.map_or_else(String::new, |span| {
+        let at = sources.position(span);
+        format!("{}:{}:{}: ", sources.get(span.file).path.display(), at.line, at.column)
+    })
 }
 
 fn render(problem: &Problem, sources: &Sources) -> String {
@@ -265,6 +286,8 @@ mod tests {
   = help: did you mean `listen`?\n\n"
         );
         assert_eq!(report.summary(), "x.toml:2:1: unknown key `listne`");
+        let line = "x.toml:2:1: unknown key `listne` (did you mean `listen`?)";
+        assert_eq!(report.lines().collect::<Vec<_>>(), [(Severity::Error, line)]);
         assert_eq!((report.errors(), report.warnings()), (1, 0));
     }
 

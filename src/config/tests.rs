@@ -10,7 +10,8 @@ use proptest::prelude::*;
 
 use super::keys::{Key, SERVICE};
 use super::*;
-use crate::record::log::{Format, Level};
+use crate::record::event::Level;
+use crate::record::log::Format;
 use crate::sys::{FAMILY, Family};
 
 /// A file of `tests/data/good`.

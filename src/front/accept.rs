@@ -10,7 +10,7 @@ use crate::admission::{Entry, Refusal};
 use crate::listener::Listener;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::record::Subject;
-use crate::record::log::Level;
+use crate::record::event::{self, Event};
 use crate::service::Service;
 use crate::sys::AcceptFailure;
 use crate::sys::socket::{Connection, accept_failure};
@@ -68,11 +68,11 @@ impl Front {
         match accept_failure(&error) {
             AcceptFailure::Empty | AcceptFailure::PeerGone => self.arm(listener),
             AcceptFailure::Resources => {
-                self.accept_error(listener, Level::Warn, &error);
+                self.accept_error(event::CANNOT_ACCEPT_NOW, listener, &error);
                 self.resume_later(listener);
             }
             AcceptFailure::Broken => {
-                self.accept_error(listener, Level::Error, &error);
+                self.accept_error(event::CANNOT_ACCEPT, listener, &error);
                 let until = listener.service().back_off(Instant::now());
                 self.notify(Notice::ResumeAt(Arc::clone(listener), until));
             }
@@ -84,7 +84,7 @@ impl Front {
     pub fn arm(&self, listener: &Arc<Listener>) {
         if let Err(error) = listener.arm(&self.poller) {
             // Only memory can be short here. Without another try the service would be deaf.
-            self.accept_error(listener, Level::Error, &error);
+            self.accept_error(event::CANNOT_ACCEPT, listener, &error);
             self.resume_later(listener);
         }
     }
@@ -92,7 +92,7 @@ impl Front {
     /// A listener comes back from a `wait` server. It is not armed yet.
     pub fn take_back(&self, listener: &Listener) {
         if let Err(error) = listener.take_back() {
-            self.accept_error(listener, Level::Error, &error);
+            self.accept_error(event::CANNOT_ACCEPT, listener, &error);
         }
     }
 
@@ -108,10 +108,10 @@ impl Front {
         self.recorder.refuse(subject, refusal);
     }
 
-    fn accept_error(&self, listener: &Listener, level: Level, error: &io::Error) {
+    fn accept_error(&self, event: &Event, listener: &Listener, error: &io::Error) {
         let service = listener.service();
         let subject = Subject { service: &service.name, session: None, peer: None, pid: None };
-        self.recorder.accept_error(subject, level, error);
+        self.recorder.accept_error(event, subject, error);
     }
 }
 

@@ -21,7 +21,8 @@ use crate::admission::Admission;
 use crate::listener::{Listener, ListenerId};
 use crate::reap;
 use crate::record::Recorder;
-use crate::record::log::Level;
+use crate::record::event;
+use crate::record::log::Value;
 use crate::session::stderr::StderrPipe;
 use crate::session::{SessionId, SessionTable};
 use crate::sys::poll::Poller;
@@ -201,8 +202,8 @@ impl Front {
             let token = match self.poller.wait() {
                 Ok(token) => Token::from(token),
                 Err(error) => {
-                    let text = format!("Cannot wait for connections any more: {error}");
-                    self.recorder.log().say(Level::Error, text);
+                    let fields = [("error", Value::Text(&error))];
+                    self.recorder.log().event(event::CANNOT_WAIT, &fields);
                     return;
                 }
             };
@@ -213,8 +214,9 @@ impl Front {
             }
             // A fault in one session must not take the others with it.
             if catch_unwind(AssertUnwindSafe(|| self.deal_with(token))).is_err() {
-                let text = format!("Internal fault while dealing with {token:?}");
-                self.recorder.log().say(Level::Error, text);
+                let token_text = format!("{token:?}");
+                let fields = [("while_dealing_with", Value::Text(&token_text))];
+                self.recorder.log().event(event::INTERNAL_FAULT, &fields);
                 self.after_fault(token);
             }
         }

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::event::{self, Event, Level};
+
 /// Bytes that may wait for the writer. What comes on top is dropped and counted.
 const BUFFER: usize = 1 << 20;
 
@@ -21,30 +23,6 @@ pub enum Format {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// How important an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// The daemon cannot do its work.
-    Error,
-    /// Somebody should look.
-    Warn,
-    /// The life of the daemon and of its sessions.
-    Info,
-    /// What peers can cause at will, and details.
-    Debug,
-}
-
-impl Level {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "ERROR",
-            Self::Warn => "WARN",
-            Self::Info => "INFO",
-            Self::Debug => "DEBUG",
-        }
-    }
 }
 
 /// The value of a field.
@@ -137,17 +115,17 @@ impl Log {
     }
 
     /// Writes one event.
-    pub fn event(&self, level: Level, event: &str, fields: &[Field<'_>]) {
+    pub fn event(&self, event: &Event, fields: &[Field<'_>]) {
         thread_local! {
             /// A line is made outside the lock, in memory that is used again.
             static LINE: RefCell<Vec<u8>> = RefCell::default();
         }
-        if level as u8 > self.shared.level.load(Ordering::Relaxed) {
+        if event.level as u8 > self.shared.level.load(Ordering::Relaxed) {
             return;
         }
         LINE.with_borrow_mut(|line| {
             line.clear();
-            format_line(line, self.shared.format(), level, event, fields);
+            format_line(line, self.shared.format(), event, fields);
             self.append(line);
         });
     }
@@ -164,11 +142,6 @@ impl Log {
             drop(state);
             self.shared.work.notify_one();
         }
-    }
-
-    /// A line that is a sentence.
-    pub fn say(&self, level: Level, sentence: impl fmt::Display) {
-        self.event(level, &sentence.to_string(), &[]);
     }
 
     /// Waits until everything is written, for two seconds at the most.
@@ -211,13 +184,7 @@ fn write_all(shared: &Shared, sink: &mut impl io::Write) {
         let dropped = std::mem::take(&mut state.dropped);
         if dropped > 0 {
             let fields = [("lines", Value::Number(dropped))];
-            format_line(
-                &mut lines,
-                shared.format(),
-                Level::Warn,
-                "The log could not keep up and lost lines",
-                &fields,
-            );
+            format_line(&mut lines, shared.format(), event::LOG_LOST, &fields);
         }
         drop(state);
         // There is nobody to tell that the log cannot be written.
@@ -236,12 +203,12 @@ fn write_all(shared: &Shared, sink: &mut impl io::Write) {
     }
 }
 
-fn format_line(out: &mut Vec<u8>, format: Format, level: Level, event: &str, fields: &[Field<'_>]) {
+fn format_line(out: &mut Vec<u8>, format: Format, event: &Event, fields: &[Field<'_>]) {
     let time = humantime::format_rfc3339_millis(SystemTime::now());
     // Writing to memory cannot fail.
     drop(match format {
-        Format::Text => text(out, time, level, event, fields),
-        Format::Json => json(out, time, level, event, fields),
+        Format::Text => text(out, time, event, fields),
+        Format::Json => json(out, time, event, fields),
     });
     out.push(b'\n');
 }
@@ -249,12 +216,10 @@ fn format_line(out: &mut Vec<u8>, format: Format, level: Level, event: &str, fie
 fn text(
     out: &mut Vec<u8>,
     time: impl fmt::Display,
-    level: Level,
-    event: &str,
+    event: &Event,
     fields: &[Field<'_>],
 ) -> io::Result<()> {
-    write!(out, "{time} {} ", level.as_str())?;
-    write!(out, "{}", Escaped(event))?;
+    write!(out, "{time} {} {}", event.level.as_str(), event.text)?;
     let mut scratch = String::new();
     for (name, value) in fields {
         match value {
@@ -278,12 +243,11 @@ fn text(
 fn json(
     out: &mut Vec<u8>,
     time: impl fmt::Display,
-    level: Level,
-    event: &str,
+    event: &Event,
     fields: &[Field<'_>],
 ) -> io::Result<()> {
-    write!(out, "{{\"time\":\"{time}\",\"level\":\"{}\",\"event\":", level.as_str())?;
-    json_string(out, event)?;
+    write!(out, "{{\"time\":\"{time}\",\"level\":\"{}\"", event.level.as_str())?;
+    write!(out, ",\"event_id\":{},\"event\":\"{}\"", event.id, event.text)?;
     for (name, value) in fields {
         write!(out, ",\"{name}\":")?;
         match value {
@@ -349,7 +313,7 @@ mod tests {
 
     fn written(format: Format, fields: &[Field<'_>]) -> String {
         let mut out = Vec::new();
-        format_line(&mut out, format, Level::Info, "START", fields);
+        format_line(&mut out, format, event::START, fields);
         String::from_utf8(out).unwrap()
     }
 
@@ -369,6 +333,7 @@ mod tests {
         assert_eq!(json["line"], evil);
         assert_eq!(json["pid"], 7);
         assert_eq!(json["event"], "START");
+        assert_eq!(json["event_id"], 3001);
         let line =
             written(Format::Json, &[("line", Value::Text(&"a\u{85}\u{2028}\u{9b}2J\u{202e}"))]);
         assert!(line.contains("\"a\\u0085\\u2028\\u009b2J\\u202e\""), "{line}");
@@ -377,10 +342,12 @@ mod tests {
     #[test]
     fn what_is_logged_is_written_in_order_and_dropped_lines_are_counted() {
         let log = Log::new(Format::Text, Level::Info);
-        log.event(Level::Debug, "unseen", &[]);
-        log.event(Level::Info, "first", &[]);
+        log.set(Format::Text, Level::Warn);
+        log.event(event::STARTED, &[]);
+        log.set(Format::Text, Level::Info);
+        log.event(event::STOPPING, &[]);
         log.shared.lock().buffer.resize(BUFFER + 1, b'.');
-        log.event(Level::Info, "lost", &[]);
+        log.event(event::STOPPED, &[]);
         let (sink, lines) = std::sync::mpsc::channel::<Vec<u8>>();
         struct Sink(std::sync::mpsc::Sender<Vec<u8>>);
         impl io::Write for Sink {
@@ -395,8 +362,8 @@ mod tests {
         let shared = Arc::clone(&log.shared);
         std::thread::spawn(move || write_all(&shared, &mut Sink(sink)));
         let lines = String::from_utf8(lines.recv().unwrap()).unwrap();
-        assert!(lines.contains("INFO first"));
-        assert!(!lines.contains("unseen") && !lines.contains("INFO lost\n"));
+        assert!(lines.contains("INFO Stopping"));
+        assert!(!lines.contains("Started") && !lines.contains("Stopped"));
         assert!(lines.contains("lost lines lines=1"));
         log.flush();
         assert!(log.shared.lock().buffer.is_empty());

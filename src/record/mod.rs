@@ -2,13 +2,15 @@
 //! format of these lines is in this file and nowhere else.
 
 pub mod announce;
+pub mod event;
 pub mod file;
 pub mod log;
 pub mod throttle;
 
 use std::time::{Duration, Instant};
 
-use self::log::{Field, Level, Log, Value};
+use self::event::Event;
+use self::log::{Field, Log, Value};
 use self::throttle::Throttle;
 use crate::admission::Refusal;
 use crate::listener::endpoint::Address;
@@ -55,7 +57,7 @@ impl Recorder {
 
     /// A program runs.
     pub fn start(&self, subject: Subject<'_>) {
-        self.write(Level::Info, "START", subject, &[]);
+        self.write(event::START, subject, &[]);
     }
 
     /// A session has ended and its slot is free.
@@ -66,46 +68,39 @@ impl Recorder {
             ExitStatus::Signal(signal) => ("signal", Value::Number(signal.unsigned_abs().into())),
             ExitStatus::Unknown => ("status", Value::Text(&"unknown")),
         };
-        self.write(Level::Info, "EXIT", subject, &[status, duration]);
+        self.write(event::EXIT, subject, &[status, duration]);
     }
 
     /// A connection was turned away.
     pub fn refuse(&self, subject: Subject<'_>, refusal: Refusal) {
         let reason = ("reason", Value::Text(&refusal));
-        self.limited(&self.refusals, Level::Info, "REFUSE", subject, reason);
+        self.limited(&self.refusals, event::REFUSE, subject, reason);
     }
 
     /// A program could not be started.
     pub fn fail(&self, subject: Subject<'_>, error: &SpawnError, program: &std::path::Path) {
         let text = format!("{error} ({})", program.display());
-        self.limited(&self.failures, Level::Warn, "FAIL", subject, ("error", Value::Text(&text)));
+        self.limited(&self.failures, event::FAIL, subject, ("error", Value::Text(&text)));
     }
 
     /// A listener could not accept.
-    pub fn accept_error(&self, subject: Subject<'_>, level: Level, error: &std::io::Error) {
+    pub fn accept_error(&self, event: &Event, subject: Subject<'_>, error: &std::io::Error) {
         let error = ("error", Value::Text(error));
-        self.limited(&self.accepts, level, "Cannot accept", subject, error);
+        self.limited(&self.accepts, event, subject, error);
     }
 
-    fn limited(
-        &self,
-        throttle: &Throttle,
-        level: Level,
-        event: &str,
-        subject: Subject<'_>,
-        field: Field<'_>,
-    ) {
+    fn limited(&self, throttle: &Throttle, event: &Event, subject: Subject<'_>, field: Field<'_>) {
         match throttle.pass(Instant::now()) {
             None => {}
-            Some(0) => self.write(level, event, subject, &[field]),
+            Some(0) => self.write(event, subject, &[field]),
             Some(suppressed) => {
                 let suppressed = ("suppressed", Value::Number(suppressed));
-                self.write(level, event, subject, &[field, suppressed]);
+                self.write(event, subject, &[field, suppressed]);
             }
         }
     }
 
-    fn write(&self, level: Level, event: &str, subject: Subject<'_>, more: &[Field<'_>]) {
+    fn write(&self, event: &Event, subject: Subject<'_>, more: &[Field<'_>]) {
         let mut fields = [("", Value::Number(0)); 8];
         let mut count = 0;
         let mut add = |field| {
@@ -123,6 +118,6 @@ impl Recorder {
             add(("pid", Value::Number(pid.into())));
         }
         more.iter().copied().for_each(&mut add);
-        self.log.event(level, event, &fields[..count]);
+        self.log.event(event, &fields[..count]);
     }
 }

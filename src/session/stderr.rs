@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::record::log::{Level, Log, Value};
+use crate::record::event;
+use crate::record::log::{Log, Value};
 use crate::record::throttle::Throttle;
 use crate::session::SessionId;
 use crate::sys::stdio::PipeReader;
@@ -35,11 +36,7 @@ impl StderrPipe {
         match self.reader.into_async() {
             Ok(pipe) => tag.follow(pipe, &log).await,
             Err(error) => {
-                log.event(
-                    Level::Warn,
-                    "Cannot read standard error of a program",
-                    &tag.fields(&error),
-                );
+                log.event(event::STDERR_UNREADABLE, &tag.fields(&error));
             }
         }
     }
@@ -79,14 +76,13 @@ impl Tag {
     fn line(&self, line: &[u8], log: &Log, throttle: &Throttle) {
         let Some(suppressed) = throttle.pass(Instant::now()) else { return };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        log.event(Level::Info, "STDERR", &self.fields(&String::from_utf8_lossy(line)));
+        log.event(event::STDERR, &self.fields(&String::from_utf8_lossy(line)));
         self.lost(suppressed, log);
     }
 
     fn lost(&self, lines: u64, log: &Log) {
         if lines > 0 {
-            let event = "STDERR lines lost, the program writes too many";
-            log.event(Level::Warn, event, &self.fields(&lines));
+            log.event(event::STDERR_LOST, &self.fields(&lines));
         }
     }
 

@@ -10,7 +10,8 @@ use crate::config::{Config, ServiceConfig, SocketOptions, Tree};
 use crate::front::Front;
 use crate::listener::Listener;
 use crate::listener::endpoint::Endpoint;
-use crate::record::log::{Level, Value};
+use crate::record::event;
+use crate::record::log::Value;
 use crate::service::{Service, ServiceId, Setup};
 use crate::sys::BindFailure;
 use crate::sys::inherited;
@@ -96,8 +97,7 @@ impl Listeners {
                 Ok(socket) => usable.push((name, socket)),
                 Err(error) => {
                     let fields = [("name", Value::Text(&name)), ("error", Value::Text(&error))];
-                    let event = "Cannot use a socket from the service manager";
-                    front.recorder.log().event(Level::Warn, event, &fields);
+                    front.recorder.log().event(event::UNUSABLE_SOCKET, &fields);
                 }
             }
         }
@@ -277,7 +277,11 @@ impl Listeners {
                         let moved = listener.service().id != service.id;
                         listener.set_service(Arc::clone(&service));
                         if let Err(error) = listener.retune(&setup.config.socket) {
-                            self.warn("Cannot change a listener", &service.name, &error);
+                            let fields = [
+                                ("service", Value::Text(&service.name)),
+                                ("error", Value::Text(&error)),
+                            ];
+                            self.front.recorder.log().event(event::CANNOT_RETUNE, &fields);
                         }
                         if moved {
                             self.front.admission.reconsider(listener.id);
@@ -317,14 +321,9 @@ impl Listeners {
     /// Closes what a service manager passed and nobody wants: clients would wait in vain.
     fn drop_unclaimed(&mut self) {
         for (name, socket) in std::mem::take(&mut self.inherited) {
-            let error = format!("{} belongs to no service: closed", socket.local());
-            self.warn("A socket from the service manager", &name, &error);
+            let fields = [("name", Value::Text(&name)), ("address", Value::Text(socket.local()))];
+            self.front.recorder.log().event(event::UNCLAIMED_SOCKET, &fields);
         }
-    }
-
-    fn warn(&self, event: &str, service: &str, error: &dyn std::fmt::Display) {
-        let fields = [("service", Value::Text(&service)), ("error", Value::Text(error))];
-        self.front.recorder.log().event(Level::Warn, event, &fields);
     }
 
     fn add(&mut self, pending: &Pending, socket: ListenSocket) -> io::Result<()> {
@@ -347,7 +346,7 @@ impl Listeners {
             ("at", Value::Text(&pending.place)),
             ("retry_in", Value::Seconds(pending.pause)),
         ];
-        self.front.recorder.log().event(Level::Warn, "Cannot listen yet", &fields);
+        self.front.recorder.log().event(event::CANNOT_LISTEN, &fields);
         let at = Instant::now() + pending.pause;
         self.last_pending += 1;
         self.pending.insert(self.last_pending, pending);

@@ -21,7 +21,8 @@ use crate::listener::Listener;
 use crate::reap::{Ended, Step, step};
 use crate::record::Recorder;
 use crate::record::announce::Announcer;
-use crate::record::log::{Level, Log, Value};
+use crate::record::event;
+use crate::record::log::{Log, Value};
 use crate::session::SessionId;
 use crate::sys::process::Orphans;
 use crate::sys::signals::Signals;
@@ -121,6 +122,7 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
     supervisor.announce(pending);
     startup::release_memory();
     supervisor.front.start()?;
+    supervisor.tell_start();
     notify::ready(&supervisor.summary());
     let (command_sender, mut commands) = mpsc::channel::<Command>(16);
     let control = control.map(|control| control.start(command_sender.clone()));
@@ -154,7 +156,7 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
     if let Some(control) = control {
         control.end().await;
     }
-    supervisor.log.say(Level::Info, "Stopped");
+    supervisor.log.event(event::STOPPED, &[]);
     Ok(())
 }
 
@@ -281,6 +283,14 @@ impl Supervisor {
         drop(command.reply.send(reply));
     }
 
+    fn tell_start(&self) {
+        let services = Value::Number(self.listeners.count() as u64);
+        let version = Value::Text(&env!("CARGO_PKG_VERSION"));
+        let pid = Value::Number(std::process::id().into());
+        let fields = [("version", version), ("pid", pid), ("services", services)];
+        self.log.event(event::STARTED, &fields);
+    }
+
     /// Reads the configuration again. If anything is wrong with it, nothing changes.
     fn reload(&mut self) -> Result<(), String> {
         if self.stopping {
@@ -289,7 +299,7 @@ impl Supervisor {
         let Some(loader) = &self.loader else {
             let why =
                 "this daemon was started without a configuration file: there is nothing to reload";
-            self.log.say(Level::Warn, why);
+            self.log.event(event::NOTHING_TO_RELOAD, &[]);
             return Err(why.into());
         };
         notify::reloading();
@@ -305,7 +315,7 @@ impl Supervisor {
         let result = match applied {
             Ok(pending) => {
                 let fields = [("services", Value::Number(self.listeners.count() as u64))];
-                self.log.event(Level::Info, "Reloaded", &fields);
+                self.log.event(event::RELOADED, &fields);
                 self.announce(pending);
                 // What made a service pause may be what was just changed.
                 for timer in self.timers.take(|timer| matches!(timer, Timer::Resume(_))) {
@@ -317,7 +327,7 @@ impl Supervisor {
             }
             Err((summary, report)) => {
                 let fields = [("error", Value::Text(&summary))];
-                self.log.event(Level::Error, "Not reloaded, everything stays as it was", &fields);
+                self.log.event(event::NOT_RELOADED, &fields);
                 Err(report)
             }
         };
@@ -329,12 +339,11 @@ impl Supervisor {
     /// A reload that works may still deserve a word.
     fn warn_of(&self, config: &Config, report: &Report) {
         if config.daemon.control != self.control {
-            let text = "The control endpoint changes only when the daemon is started again";
-            self.log.say(Level::Warn, text);
+            self.log.event(event::CONTROL_UNCHANGED, &[]);
         }
         if report.warnings() > 0 {
             let fields = [("first", Value::Text(&report.summary()))];
-            self.log.event(Level::Warn, "The configuration has warnings: inetd check", &fields);
+            self.log.event(event::CONFIG_WARNINGS, &fields);
         }
     }
 
@@ -362,7 +371,7 @@ impl Supervisor {
         notify::stopping();
         let sessions = self.front.sessions.len();
         let fields = [("cause", Value::Text(&cause)), ("sessions", Value::Number(sessions as u64))];
-        self.log.event(Level::Info, "Stopping", &fields);
+        self.log.event(event::STOPPING, &fields);
         self.front.stopping();
         self.listeners.close_all();
         let now = Instant::now();
@@ -376,7 +385,7 @@ impl Supervisor {
 
     /// Asked a second time: kills what runs, and waits just as long as it takes to be dead.
     async fn stop_now(&self) {
-        self.log.say(Level::Warn, "Asked to stop again: sessions are killed");
+        self.log.event(event::STOPPING_NOW, &[]);
         let kill = async {
             loop {
                 // Again and again: a program that is just being started joins the table late.

@@ -8,7 +8,8 @@ use crate::config::report::Problem;
 use crate::config::source::Spanned;
 use crate::config::suggest::{did_you_mean, enumerate};
 use crate::config::{Control, Daemon, Log};
-use crate::record::log::{Format, Level};
+use crate::record::event::Level;
+use crate::record::log::Format;
 
 /// What holds without a `[daemon]` table.
 pub(super) fn default(origin: Origin) -> Daemon {
