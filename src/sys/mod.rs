@@ -20,6 +20,7 @@
 //! | `spawn` | starting a program |
 //! | `startup` | what is done once, before any thread runs |
 //! | `stdio` | files and pipes for a program's standard error |
+//! | `trust` | who can change a file that has to be trusted |
 
 #![allow(unsafe_code, reason = "this is the platform layer")]
 
@@ -37,7 +38,7 @@ mod platform;
 
 pub use platform::{
     control, eventlog, identity, inherited, notify, paths, poll, process, program, service,
-    signals, socket, spawn, startup, stdio,
+    signals, socket, spawn, startup, stdio, trust,
 };
 
 /// A family of operating systems.
@@ -146,6 +147,17 @@ pub enum Request {
     Stop,
     /// Read the configuration again: SIGHUP.
     Reload,
+}
+
+/// Somebody besides administrators and ourselves who can change a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outsider {
+    /// The file, or the folder above it in which it can be replaced.
+    pub path: std::path::PathBuf,
+    /// Who: "everybody", "the group `staff`".
+    pub who: String,
+    /// Whether that is everybody who can log on to this machine.
+    pub everybody: bool,
 }
 
 /// What is installed as a service of the system.

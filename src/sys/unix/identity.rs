@@ -94,6 +94,36 @@ pub fn group_id(name: &str) -> Result<u32, IdentityError> {
     }
 }
 
+/// The name of a user id, or its number if nobody has it.
+pub(super) fn user_name(id: u32) -> String {
+    user_by_id(id).ok().flatten().map_or_else(|| id.to_string(), |user| user.name)
+}
+
+/// The name of a group id, or its number if nobody has it.
+pub(super) fn group_name(id: u32) -> String {
+    let found = lookup(|buffer| {
+        let mut entry = MaybeUninit::<libc::group>::uninit();
+        let mut result = ptr::null_mut();
+        // SAFETY: all pointers are valid for the call; the length is that of the buffer.
+        let error = unsafe {
+            libc::getgrgid_r(
+                id,
+                entry.as_mut_ptr(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                &raw mut result,
+            )
+        };
+        found(error, result.is_null(), || {
+            // SAFETY: a result that is not null points to the entry, which is filled then.
+            let entry = unsafe { entry.assume_init() };
+            // SAFETY: a NUL-terminated string in `buffer`, which outlives this use.
+            unsafe { CStr::from_ptr(entry.gr_name) }.to_string_lossy().into_owned()
+        })
+    });
+    found.ok().flatten().unwrap_or_else(|| id.to_string())
+}
+
 /// Whether this process may start programs as `identity`.
 pub fn may_become(_identity: &Identity) -> bool {
     // The capabilities that count are CAP_SETUID and CAP_SETGID; as root one has them.
@@ -135,8 +165,7 @@ fn find_user(name: &str) -> Result<User, IdentityError> {
 fn current_user() -> User {
     let id = rustix::process::geteuid().as_raw();
     let group = rustix::process::getegid().as_raw();
-    let name = user_by_id(id).ok().flatten().map_or_else(|| id.to_string(), |user| user.name);
-    User { id, group, name }
+    User { id, group, name: user_name(id) }
 }
 
 fn user_by_id(id: u32) -> io::Result<Option<User>> {

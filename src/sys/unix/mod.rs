@@ -15,3 +15,4 @@ pub mod socket;
 pub mod spawn;
 pub mod startup;
 pub mod stdio;
+pub mod trust;

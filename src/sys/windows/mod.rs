@@ -15,6 +15,7 @@ pub mod socket;
 pub mod spawn;
 pub mod startup;
 pub mod stdio;
+pub mod trust;
 
 mod create;
 mod environment;

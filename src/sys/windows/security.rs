@@ -97,7 +97,7 @@ impl Descriptor {
 }
 
 /// Memory that a call has allocated for us.
-struct Local(*mut c_void);
+pub(super) struct Local(pub(super) *mut c_void);
 
 impl Drop for Local {
     fn drop(&mut self) {
@@ -107,7 +107,7 @@ impl Drop for Local {
 }
 
 /// The SID of the user of this process, as text.
-fn own_user() -> io::Result<String> {
+pub(super) fn own_user() -> io::Result<String> {
     let mut token = ptr::null_mut();
     // SAFETY: gives a constant that needs no closing.
     let process = unsafe { GetCurrentProcess() };
@@ -144,7 +144,7 @@ fn user_of(token: &OwnedHandle) -> io::Result<Vec<u64>> {
 }
 
 /// `sid` has to be valid, as one that the system gave is.
-fn text_of(sid: PSID) -> io::Result<String> {
+pub(super) fn text_of(sid: PSID) -> io::Result<String> {
     let mut text = ptr::null_mut();
     // SAFETY: the SID is valid, and so is the pointer for the call.
     check(unsafe { ConvertSidToStringSidW(sid, &raw mut text) })?;

@@ -27,6 +27,7 @@ use windows_sys::Win32::System::Services::{ChangeServiceConfigW, SERVICE_NO_CHAN
 
 pub use self::body::run;
 pub(super) use self::body::{requests, started, starting, stopping};
+pub(super) use self::security::SERVICE_SID;
 use super::handle::check;
 use super::{eventlog, paths, quote};
 use crate::sys::{Installation, ServiceError, ServiceStatus, StartMode};

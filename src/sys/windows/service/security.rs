@@ -25,6 +25,10 @@ use crate::sys::ServiceError;
 /// password.
 pub(super) const VIRTUAL_ACCOUNT: &str = r"NT SERVICE\Inetd";
 
+/// The service itself (`sc.exe showsid inetd`), whatever its account is.
+pub(in crate::sys::platform) const SERVICE_SID: &str =
+    "S-1-5-80-3468253313-2780563791-383732653-4128839364-2763283016";
+
 /// The system and administrators may do everything, people who are logged on and other services
 /// may look: the letters are explained in "Service Security and Access Rights" and "Security
 /// Descriptor String Format".
@@ -34,8 +38,8 @@ const SERVICE_RIGHTS: &str = "D:P(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;SY)\
 
 /// The system and administrators own the folder. The service may read all of it, and add files to
 /// it (its log) that it then owns; it cannot change the configuration. Nobody else gets in: the
-/// folder above lets every user add files, a `conf.d` for example. The long number is the service
-/// itself (`sc.exe showsid inetd`), whatever its account is.
+/// folder above lets every user add files, a `conf.d` for example. The long number is
+/// [`SERVICE_SID`].
 const FOLDER_RIGHTS: &str = "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICIIO;FA;;;CO)\
                              (A;OICI;FRFX;;;S-1-5-80-3468253313-2780563791-383732653-4128839364-2763283016)\
                              (A;;0x2;;;S-1-5-80-3468253313-2780563791-383732653-4128839364-2763283016)";
@@ -183,6 +187,7 @@ mod tests {
     #[test]
     fn the_rights_are_well_formed() {
         assert!(!Descriptor::parse(SERVICE_RIGHTS).unwrap().list().unwrap().is_null());
+        assert_eq!(FOLDER_RIGHTS.matches(SERVICE_SID).count(), 2);
         assert!(!Descriptor::parse(FOLDER_RIGHTS).unwrap().owner().unwrap().is_null());
     }
 

@@ -1,0 +1,288 @@
+//! Who can change a file that has to be trusted: a configuration, a program.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::ptr;
+
+use windows_sys::Win32::Foundation::{ERROR_SUCCESS, GENERIC_ALL, GENERIC_WRITE};
+use windows_sys::Win32::Security::Authorization::{
+    ConvertStringSidToSidW, GetNamedSecurityInfoW, SE_FILE_OBJECT,
+};
+use windows_sys::Win32::Security::{
+    ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce, INHERIT_ONLY_ACE,
+    LookupAccountNameW, LookupAccountSidW, OWNER_SECURITY_INFORMATION, PSID,
+};
+use windows_sys::Win32::Storage::FileSystem::{
+    DELETE, FILE_ADD_FILE, FILE_APPEND_DATA, FILE_DELETE_CHILD, FILE_WRITE_DATA, WRITE_DAC,
+    WRITE_OWNER,
+};
+use windows_sys::Win32::System::SystemServices::{
+    ACCESS_ALLOWED_ACE_TYPE, ACCESS_ALLOWED_CALLBACK_ACE_TYPE,
+};
+
+use super::handle::{check, wide};
+use super::identity::Identity;
+use super::security::{Local, own_user, text_of};
+use super::service::SERVICE_SID;
+use crate::sys::Outsider;
+
+/// The system, the administrators, and Windows' own installer, who owns what belongs to Windows.
+/// Then the two that stand for whoever owns a file, who is looked at anyway.
+const TRUSTED: [&str; 5] = [
+    "S-1-5-18",
+    "S-1-5-32-544",
+    "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464",
+    "S-1-3-0",
+    "S-1-3-4",
+];
+/// Everyone, anonymous, everybody who is logged on, authenticated users, the local users, guests.
+const EVERYBODY: [&str; 6] =
+    ["S-1-1-0", "S-1-5-7", "S-1-5-4", "S-1-5-11", "S-1-5-32-545", "S-1-5-32-546"];
+
+/// To change a file, in any way in which that can be done.
+const CHANGE_FILE: u32 = FILE_WRITE_DATA
+    | FILE_APPEND_DATA
+    | DELETE
+    | WRITE_DAC
+    | WRITE_OWNER
+    | GENERIC_WRITE
+    | GENERIC_ALL;
+/// To put another file or folder in the place of one in a folder.
+const CHANGE_FOLDER: u32 =
+    FILE_DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER | GENERIC_WRITE | GENERIC_ALL;
+
+/// A command that takes this right away.
+pub fn remedy(outsider: &Outsider) -> String {
+    let Outsider { path, who, .. } = outsider;
+    format!("icacls \"{}\" /inheritance:d /remove:g \"{who}\"", path.display())
+}
+
+/// Who can change `path`, or replace it in one of the folders above it, besides the system, the
+/// administrators, our service, our own user and `trusted`. The nearest place first, one line for
+/// each. Entries that deny something are not weighed against those that allow it.
+///
+/// # Errors
+/// The file, or a folder above it, cannot be looked at.
+pub fn outsiders(path: &Path, trusted: Option<&Identity>) -> io::Result<Vec<Outsider>> {
+    let mut known: Vec<String> = TRUSTED.map(str::to_owned).into();
+    known.push(SERVICE_SID.to_owned());
+    known.push(own_user()?);
+    if let Some(identity) = trusted {
+        known.push(sid_of(&identity.name)?);
+    }
+    let path = std::path::absolute(path)?;
+    let mut found = Vec::new();
+    for (depth, place) in path.ancestors().enumerate() {
+        let dangerous = match depth {
+            0 => CHANGE_FILE,
+            // A program loads libraries from its folder, a configuration includes files of it.
+            1 => CHANGE_FOLDER | FILE_ADD_FILE,
+            _ => CHANGE_FOLDER,
+        };
+        if let Some((sid, everybody)) = rights(place)?.outsider(dangerous, &known) {
+            found.push(Outsider { path: place.to_owned(), who: name_of(&sid), everybody });
+        }
+    }
+    Ok(found)
+}
+
+/// Who may do what with a file.
+#[derive(Debug, Default)]
+struct Rights {
+    owner: String,
+    /// What is allowed to whom; `None` means everything to everybody.
+    entries: Option<Vec<(u32, String)>>,
+}
+
+impl Rights {
+    /// The first one with a right of `dangerous` who is not among the `known`, and whether that is
+    /// everybody.
+    fn outsider(&self, dangerous: u32, known: &[String]) -> Option<(String, bool)> {
+        let Some(entries) = &self.entries else { return Some((EVERYBODY[0].into(), true)) };
+        // Whoever owns a file can change its rights.
+        let owner = std::iter::once(&self.owner);
+        let allowed = entries.iter().filter(|(mask, _)| mask & dangerous != 0).map(|(_, sid)| sid);
+        let mut outsiders: Vec<_> =
+            owner.chain(allowed).filter(|sid| !known.contains(sid)).collect();
+        let is_everybody = |sid: &str| EVERYBODY.contains(&sid);
+        outsiders.sort_by_key(|sid| !is_everybody(sid));
+        outsiders.first().map(|sid| ((*sid).clone(), is_everybody(sid)))
+    }
+}
+
+fn rights(path: &Path) -> io::Result<Rights> {
+    let name = wide(path.as_os_str())?;
+    let (mut owner, mut list, mut memory) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the name ends with a NUL, and the pointers are valid for the call.
+    let code = unsafe {
+        GetNamedSecurityInfoW(
+            name.as_ptr(),
+            SE_FILE_OBJECT,
+            OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION,
+            &raw mut owner,
+            ptr::null_mut(),
+            &raw mut list,
+            ptr::null_mut(),
+            &raw mut memory,
+        )
+    };
+    if code != ERROR_SUCCESS {
+        return Err(io::Error::from_raw_os_error(code.cast_signed()));
+    }
+    // Owner and list are parts of it.
+    let _memory = Local(memory);
+    let owner = if owner.is_null() { String::new() } else { text_of(owner)? };
+    if list.is_null() {
+        return Ok(Rights { owner, entries: None });
+    }
+    // SAFETY: a valid list that lives as long as its memory.
+    let count = unsafe { list.cast::<ACL>().read() }.AceCount;
+    let mut entries = Vec::new();
+    for index in 0..u32::from(count) {
+        entries.extend(allowed(list, index)?);
+    }
+    Ok(Rights { owner, entries: Some(entries) })
+}
+
+/// What entry `index` of a valid list allows, and to whom; `None` if it is not such an entry, or
+/// is only there for others to inherit.
+fn allowed(list: *const ACL, index: u32) -> io::Result<Option<(u32, String)>> {
+    let mut entry = ptr::null_mut();
+    // SAFETY: a valid list; the pointer is valid for the call.
+    check(unsafe { GetAce(list, index, &raw mut entry) })?;
+    // SAFETY: every entry begins with such a header.
+    let header = unsafe { entry.cast::<ACE_HEADER>().read() };
+    let kind = u32::from(header.AceType);
+    if kind != ACCESS_ALLOWED_ACE_TYPE && kind != ACCESS_ALLOWED_CALLBACK_ACE_TYPE
+        || u32::from(header.AceFlags) & INHERIT_ONLY_ACE != 0
+    {
+        return Ok(None);
+    }
+    let entry = entry.cast::<ACCESS_ALLOWED_ACE>();
+    // SAFETY: entries of these two types begin with such a structure.
+    let mask = unsafe { entry.read() }.Mask;
+    // SAFETY: stays within the entry: its SID begins there.
+    let sid: PSID = unsafe { (&raw mut (*entry).SidStart).cast() };
+    Ok(Some((mask, text_of(sid)?)))
+}
+
+/// The SID of an account, as text.
+fn sid_of(account: &str) -> io::Result<String> {
+    let name = wide(OsStr::new(account))?;
+    let (mut sid, mut domain) = ([0_u64; 16], [0_u16; 256]);
+    let mut sid_size = u32::try_from(size_of_val(&sid)).unwrap_or(0);
+    let mut domain_size = u32::try_from(domain.len()).unwrap_or(0);
+    let mut kind = 0;
+    // SAFETY: the name ends with a NUL, the buffers have these sizes (in bytes and in characters).
+    check(unsafe {
+        LookupAccountNameW(
+            ptr::null(),
+            name.as_ptr(),
+            sid.as_mut_ptr().cast(),
+            &raw mut sid_size,
+            domain.as_mut_ptr(),
+            &raw mut domain_size,
+            &raw mut kind,
+        )
+    })?;
+    text_of(sid.as_mut_ptr().cast())
+}
+
+/// The name of the account with this SID, or the SID if it has none here.
+fn name_of(sid: &str) -> String {
+    look_up(sid).unwrap_or_else(|_| sid.to_owned())
+}
+
+fn look_up(text: &str) -> io::Result<String> {
+    let text = wide(OsStr::new(text))?;
+    let mut sid = ptr::null_mut();
+    // SAFETY: the text ends with a NUL, and the pointer is valid for the call.
+    check(unsafe { ConvertStringSidToSidW(text.as_ptr(), &raw mut sid) })?;
+    let sid = Local(sid);
+    let (mut name, mut domain) = ([0_u16; 256], [0_u16; 256]);
+    let size = u32::try_from(name.len()).unwrap_or(0);
+    let (mut name_size, mut domain_size, mut kind) = (size, size, 0);
+    // SAFETY: a valid SID, and buffers of these sizes in characters.
+    check(unsafe {
+        LookupAccountSidW(
+            ptr::null(),
+            sid.0,
+            name.as_mut_ptr(),
+            &raw mut name_size,
+            domain.as_mut_ptr(),
+            &raw mut domain_size,
+            &raw mut kind,
+        )
+    })?;
+    let text = |units: &[u16]| {
+        String::from_utf16_lossy(units.split(|unit| *unit == 0).next().unwrap_or_default())
+    };
+    let (name, domain) = (text(&name), text(&domain));
+    Ok(if domain.is_empty() { name } else { format!(r"{domain}\{name}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USERS: &str = "S-1-5-32-545";
+    const BOB: &str = "S-1-5-21-1-2-3-1001";
+
+    fn rights(entries: &[(u32, &str)]) -> Rights {
+        let entries = entries.iter().map(|(mask, sid)| (*mask, (*sid).to_owned())).collect();
+        Rights { owner: TRUSTED[1].into(), entries: Some(entries) }
+    }
+
+    fn known() -> Vec<String> {
+        TRUSTED.map(str::to_owned).into()
+    }
+
+    #[test]
+    fn whoever_can_change_a_file_is_an_outsider_and_everybody_comes_first() {
+        let all = rights(&[
+            (GENERIC_ALL, TRUSTED[0]),
+            (FILE_WRITE_DATA, BOB),
+            (DELETE, USERS),
+            (FILE_DELETE_CHILD, "S-1-5-11"),
+        ]);
+        assert_eq!(all.outsider(CHANGE_FILE, &known()), Some((USERS.into(), true)));
+        assert_eq!(all.outsider(FILE_WRITE_DATA, &known()), Some((BOB.into(), false)));
+        assert_eq!(all.outsider(WRITE_OWNER, &known()), None);
+        let owned = Rights { owner: BOB.into(), entries: Some(Vec::new()) };
+        assert_eq!(owned.outsider(CHANGE_FILE, &known()), Some((BOB.into(), false)));
+        assert!(Rights::default().outsider(CHANGE_FILE, &known()).unwrap().1);
+    }
+
+    #[test]
+    fn what_windows_gives_its_own_folders_is_harmless() {
+        // "NT AUTHORITY\Authenticated Users:(AD)" on C:\, "BUILTIN\Users:(RX)" on C:\Windows, and
+        // "BUILTIN\Users:(WD,AD,WEA,WA)" on C:\ProgramData, where files of others cannot be deleted.
+        let root = rights(&[(0x4, "S-1-5-11"), (0x0012_00a9, USERS)]);
+        assert_eq!(root.outsider(CHANGE_FOLDER, &known()), None);
+        let data = rights(&[(0x116, USERS)]);
+        assert_eq!(data.outsider(CHANGE_FOLDER, &known()), None);
+        assert!(data.outsider(CHANGE_FOLDER | FILE_ADD_FILE, &known()).is_some());
+    }
+
+    #[test]
+    fn names_and_sids_belong_together() {
+        let name = name_of(TRUSTED[0]);
+        assert!(name.to_uppercase().ends_with("SYSTEM"), "{name}");
+        assert_eq!(sid_of(&name).unwrap(), TRUSTED[0]);
+        assert_eq!(name_of("S-1-5-21-9-9-9-9"), "S-1-5-21-9-9-9-9");
+        assert!(sid_of("no such account anywhere").is_err());
+    }
+
+    #[test]
+    fn a_file_of_our_own_can_be_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "").unwrap();
+        let rights = super::rights(&path).unwrap();
+        assert!(rights.owner.starts_with("S-1-"), "{rights:?}");
+        assert!(!rights.entries.unwrap().is_empty());
+        outsiders(&path, None).unwrap();
+        assert!(outsiders(&folder.path().join("no"), None).is_err());
+    }
+}
