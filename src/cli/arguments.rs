@@ -159,6 +159,12 @@ fn service() -> Command {
                 .help("When it starts [default: delayed; on Linux auto]"),
         )
         .arg(
+            Arg::new("unchecked")
+                .long("unchecked")
+                .action(ArgAction::SetTrue)
+                .help("Do not read the configuration first; for installers"),
+        )
+        .arg(
             Arg::new("print")
                 .long("print")
                 .action(ArgAction::SetTrue)

@@ -101,7 +101,7 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     if let Err(error) = startup::prepare() {
         return fail(FAILED, error);
     }
-    let started = load(Options::of(matches)).and_then(|(daemon, report)| {
+    let started = load(Options::of(matches), Purpose::Run).and_then(|(daemon, report)| {
         output::err(&report.render());
         start_in_console(daemon)
     });
@@ -131,10 +131,9 @@ pub(super) fn serve(matches: &ArgMatches) -> ExitCode {
 }
 
 /// Reads the configuration. Gives the daemon and what is odd about it.
-pub(super) fn load(options: Options) -> Result<(Daemon, Report), Failure> {
+pub(super) fn load(options: Options, purpose: Purpose) -> Result<(Daemon, Report), Failure> {
     let Options { path, format, control, log } = options;
-    let (mut config, report) =
-        config::load(&path, format, Purpose::Run).map_err(Failure::Config)?;
+    let (mut config, report) = config::load(&path, format, purpose).map_err(Failure::Config)?;
     log.apply(&mut config);
     let loader: Loader = Box::new(move || {
         let mut loaded = config::load(&path, format, Purpose::Run)?;

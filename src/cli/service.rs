@@ -46,7 +46,9 @@ fn install(matches: &ArgMatches) -> ExitCode {
             Err(error) => fail(FAILED, error),
         };
     }
-    if let Err(code) = look_at(&installation.config, matches) {
+    if !matches.get_flag("unchecked")
+        && let Err(code) = look_at(&installation.config, matches)
+    {
         return code;
     }
     match sys::service::install(&installation) {
@@ -134,7 +136,7 @@ fn be_the_service(options: Options, path: &Path) -> u8 {
             return FAILED;
         }
     };
-    let ended = daemon::load(options).and_then(|(daemon, report)| {
+    let ended = daemon::load(options, Purpose::Service).and_then(|(daemon, report)| {
         problems(&log, &report);
         daemon::start(daemon, &log)
     });

@@ -95,6 +95,9 @@ pub enum Purpose {
     Check,
     /// To run it: such a user is an error.
     Run,
+    /// To run it as a service of the system: it may have no services yet and wait for a reload,
+    /// since an installer starts it before anybody has written one.
+    Service,
 }
 
 /// Reads a configuration file, or all of a folder, with everything that it includes.
@@ -103,7 +106,7 @@ pub enum Purpose {
 /// All problems, if one of them is an error. Warnings and notes alone come with the result.
 pub fn load(path: &Path, format: FileFormat, purpose: Purpose) -> Result<(Config, Report), Report> {
     let (mut raw, origin) = files::read(path, format);
-    raw.problems.extend(without_service(&raw, origin, path));
+    raw.problems.extend(without_service(&raw, origin, path, purpose));
     resolve::resolve(raw, origin, purpose, None)
 }
 
@@ -117,11 +120,16 @@ pub fn control_of(path: &Path, format: FileFormat) -> Control {
 
 /// A configuration without services, which is one that nobody wants to run. If something in it
 /// could not be read, that may be where they are.
-fn without_service(raw: &Raw, origin: Origin, path: &Path) -> Option<Problem> {
+fn without_service(raw: &Raw, origin: Origin, path: &Path, purpose: Purpose) -> Option<Problem> {
     if !raw.services.is_empty() || raw.problems.iter().any(Problem::is_error) {
         return None;
     }
-    let problem = Problem::error_nowhere(format!("there is no service in {}", path.display()));
+    let message = format!("there is no service in {}", path.display());
+    if purpose == Purpose::Service {
+        let problem = Problem::note_nowhere(message);
+        return Some(problem.help("write one, then use `inetd reload`"));
+    }
+    let problem = Problem::error_nowhere(message);
     Some(problem.help(match origin {
         Origin::Classic => "a service is a line: 7000 stream tcp nowait nobody /bin/cat cat",
         _ => "a service is a table [service.NAME] with the keys `listen` and `run`",

@@ -143,7 +143,7 @@ impl Resolver<'_> {
     fn cannot_become(&mut self, identity: &Identity, span: Span) {
         let message = format!("this process cannot become the user `{}`", identity.name);
         let problem = match self.purpose {
-            Purpose::Run => Problem::error(span, message),
+            Purpose::Run | Purpose::Service => Problem::error(span, message),
             Purpose::Check => Problem::warning(span, message),
         };
         self.problems.push(problem.help(

@@ -155,6 +155,8 @@ fn from_installing_to_uninstalling() {
 
     succeeds(&run(&["uninstall"]));
     is_not_installed();
+    before_anybody_has_written_a_service(&config);
+    is_not_installed();
     fails(&run(&["uninstall"]), 1, "the service is not installed");
 }
 
@@ -173,6 +175,20 @@ fn cannot_be_installed(config: &Config) {
     fails(&config.install(&["--account", "no-such-account"]), 1, "no account `no-such-account`");
     is_not_installed();
     fails(&run(&["run", "--config", &native(&config.path)]), 1, "only the Service Control Manager");
+}
+
+/// An installer leaves a service behind that runs and waits for a reload.
+fn before_anybody_has_written_a_service(config: &Config) {
+    config.write("");
+    succeeds(&config.install(&["--unchecked"]));
+    succeeds(&run(&["start"]));
+    let note = "there is no service in ";
+    wait_until("the note about it", || log().contains(note));
+    fails(&inetd(&["reload", "--control", &config.control]), 1, note);
+    config.write(&say("first"));
+    succeeds(&inetd(&["reload", "--control", &config.control]));
+    assert_eq!(config.answer(), "first\n");
+    succeeds(&run(&["uninstall"]));
 }
 
 /// Nobody sees the standard error of a service: the reason is in its log.
