@@ -80,6 +80,10 @@ impl Ended {
             front.arm(&listener);
         }
         front.recorder.exit(session.subject(), status, duration);
+        if status.is_desktop_heap() {
+            session.service.found_no_desktop();
+            front.recorder.desktop_heap(session.subject());
+        }
         drop(session);
     }
 }

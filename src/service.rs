@@ -62,6 +62,8 @@ pub struct Counters {
     pub refused: AtomicU64,
     /// Programs that could not be started.
     pub failed: AtomicU64,
+    /// Programs that started and found no room on their desktop (Windows).
+    pub desktop_heap: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -153,6 +155,11 @@ impl Service {
     /// A connection was refused.
     pub fn refused(&self) {
         self.counters.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A program has ended because it found no room on its desktop.
+    pub fn found_no_desktop(&self) {
+        self.counters.desktop_heap.fetch_add(1, Ordering::Relaxed);
     }
 
     fn lock_pause(&self) -> std::sync::MutexGuard<'_, Pause> {

@@ -37,6 +37,8 @@ pub struct ServiceStatus {
     pub refused: u64,
     /// Programs that could not be started.
     pub failed: u64,
+    /// Programs that started and found no room on their desktop (Windows).
+    pub desktop_heap: u64,
 }
 
 /// Describes the daemon.
@@ -49,6 +51,7 @@ pub fn status(front: &Front, services: &[(Arc<Service>, Vec<Endpoint>)]) -> Stat
         started: service.counters.started.load(Ordering::Relaxed),
         refused: service.counters.refused.load(Ordering::Relaxed),
         failed: service.counters.failed.load(Ordering::Relaxed),
+        desktop_heap: service.counters.desktop_heap.load(Ordering::Relaxed),
     });
     Status {
         pid: std::process::id(),

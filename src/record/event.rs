@@ -105,6 +105,8 @@ events! {
     STDERR_UNREADABLE = 3007 Warn "Cannot read standard error of a program";
     /// The end of a program could not be watched for, because descriptors or memory are used up.
     UNWATCHED = 3008 Error "Stopped a program because its end could not be watched for";
+    /// A program ended with 0xC0000142 before it ran: it found no room on, or no way to, its desktop.
+    DESKTOP_HEAP = 3009 Warn "A program could not load: the desktop heap is used up";
 
     /// The configuration was read again and is in force.
     RELOADED = 4001 Info "Reloaded";

@@ -24,6 +24,7 @@ pub struct Recorder {
     refusals: Throttle,
     failures: Throttle,
     accepts: Throttle,
+    desktop_heap: Throttle,
 }
 
 /// What all records of a session say.
@@ -47,6 +48,7 @@ impl Recorder {
             refusals: Throttle::new(100, 20),
             failures: Throttle::new(20, 2),
             accepts: Throttle::new(5, 1),
+            desktop_heap: Throttle::new(2, 1),
         }
     }
 
@@ -81,6 +83,19 @@ impl Recorder {
     pub fn fail(&self, subject: Subject<'_>, error: &SpawnError, program: &std::path::Path) {
         let text = format!("{error} ({})", program.display());
         self.limited(&self.failures, event::FAIL, subject, ("error", Value::Text(&text)));
+    }
+
+    /// A program has ended because it found no room on its desktop.
+    pub fn desktop_heap(&self, subject: Subject<'_>) {
+        let help = "allow fewer sessions (max_sessions), or enlarge the third number of \
+                    SharedSection, in the value Windows of HKLM\\SYSTEM\\CurrentControlSet\\Control\\\
+                    Session Manager\\SubSystems, and restart Windows";
+        self.limited(
+            &self.desktop_heap,
+            event::DESKTOP_HEAP,
+            subject,
+            ("help", Value::Text(&help)),
+        );
     }
 
     /// A listener could not accept.

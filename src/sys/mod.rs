@@ -6,6 +6,7 @@
 //! | module | owns |
 //! |---|---|
 //! | `control` | the stream under the control protocol: Unix socket or named pipe |
+//! | `desktop` | how many programs of a service fit on its desktop |
 //! | `eventlog` | where an error is told that nobody would see on standard error |
 //! | `identity` | users and groups, looked up at load |
 //! | `inherited` | listening sockets that a service manager passed to us |
@@ -37,8 +38,8 @@ mod platform;
 mod platform;
 
 pub use platform::{
-    control, eventlog, identity, inherited, notify, paths, poll, process, program, service,
-    signals, socket, spawn, startup, stdio, trust,
+    control, desktop, eventlog, identity, inherited, notify, paths, poll, process, program,
+    service, signals, socket, spawn, startup, stdio, trust,
 };
 
 /// A family of operating systems.
@@ -84,6 +85,27 @@ pub enum ExitStatus {
     Signal(i32),
     /// Somebody else took the status away.
     Unknown,
+}
+
+/// The exit code of a process whose libraries could not set themselves up, which is how Windows
+/// ends a program that cannot get a place on its desktop (STATUS_DLL_INIT_FAILED, KB 184802). No
+/// exit code of Unix is that large.
+const NO_DESKTOP: u32 = 0xC000_0142;
+
+impl ExitStatus {
+    /// Whether the program found no room on its desktop, or was not let near it.
+    pub fn is_desktop_heap(self) -> bool {
+        self == Self::Code(NO_DESKTOP)
+    }
+}
+
+/// The desktop heap that the programs of a service share (Windows).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DesktopHeap {
+    /// Its size in KiB.
+    pub kilobytes: u32,
+    /// About how many sessions fit into it.
+    pub sessions: u32,
 }
 
 /// A program could not be started.

@@ -1,6 +1,7 @@
 //! Linux.
 
 pub mod control;
+pub mod desktop;
 pub mod eventlog;
 pub mod identity;
 pub mod inherited;

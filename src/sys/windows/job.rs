@@ -7,7 +7,8 @@ use std::ptr;
 use windows_sys::Win32::Foundation::{ERROR_PROCESS_ABORTED, HANDLE};
 use windows_sys::Win32::System::JobObjects::{
     CreateJobObjectW, JOB_OBJECT_CPU_RATE_CONTROL_ENABLE, JOB_OBJECT_CPU_RATE_CONTROL_HARD_CAP,
-    JOB_OBJECT_LIMIT_ACTIVE_PROCESS, JOB_OBJECT_LIMIT_JOB_MEMORY,
+    JOB_OBJECT_LIMIT_ACTIVE_PROCESS, JOB_OBJECT_LIMIT_BREAKAWAY_OK,
+    JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION, JOB_OBJECT_LIMIT_JOB_MEMORY,
     JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOBOBJECT_BASIC_ACCOUNTING_INFORMATION,
     JOBOBJECT_CPU_RATE_CONTROL_INFORMATION, JOBOBJECT_CPU_RATE_CONTROL_INFORMATION_0,
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JOBOBJECTINFOCLASS, JobObjectBasicAccountingInformation,
@@ -28,6 +29,7 @@ const CPU_RATE_PER_PERCENT: u64 = 100;
 #[derive(Debug, Default)]
 pub(super) struct JobLimits {
     kill_on_close: bool,
+    breakaway: bool,
     memory: Option<usize>,
     processes: Option<u32>,
     cpu_rate: Option<u32>,
@@ -37,7 +39,12 @@ impl JobLimits {
     /// # Errors
     /// `InvalidInput` if a value does not fit; `Unsupported` for limits that this system has not.
     pub(super) fn new(tree: Tree, limits: &[Limit]) -> io::Result<Self> {
-        let mut job = Self { kill_on_close: tree == Tree::Kill, ..Self::default() };
+        let mut job = Self {
+            kill_on_close: tree == Tree::Kill,
+            // A limit that a program can leave behind is none.
+            breakaway: tree == Tree::Leave && limits.is_empty(),
+            ..Self::default()
+        };
         for limit in limits {
             let Some(value) = limit.value else { continue };
             match limit.resource {
@@ -92,9 +99,16 @@ impl Job {
 
     pub(super) fn set_limits(&self, limits: &JobLimits) -> io::Result<()> {
         let mut information = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
-        let mut flags = 0;
+        // A crash ends a program and shows no dialog that nobody could close. Programs inherit
+        // that from us as well (`startup`), but may undo it; they cannot undo this.
+        let mut flags = JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION;
         if limits.kill_on_close {
             flags |= JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+        }
+        if limits.breakaway {
+            // Only for those who ask for it with CREATE_BREAKAWAY_FROM_JOB: the others are still
+            // there when the session has to be stopped.
+            flags |= JOB_OBJECT_LIMIT_BREAKAWAY_OK;
         }
         if let Some(bytes) = limits.memory {
             flags |= JOB_OBJECT_LIMIT_JOB_MEMORY;
@@ -104,10 +118,8 @@ impl Job {
             flags |= JOB_OBJECT_LIMIT_ACTIVE_PROCESS;
             information.BasicLimitInformation.ActiveProcessLimit = count;
         }
-        if flags != 0 {
-            information.BasicLimitInformation.LimitFlags = flags;
-            self.set(JobObjectExtendedLimitInformation, &information)?;
-        }
+        information.BasicLimitInformation.LimitFlags = flags;
+        self.set(JobObjectExtendedLimitInformation, &information)?;
         if let Some(rate) = limits.cpu_rate {
             let information = JOBOBJECT_CPU_RATE_CONTROL_INFORMATION {
                 ControlFlags: JOB_OBJECT_CPU_RATE_CONTROL_ENABLE
@@ -174,7 +186,16 @@ mod tests {
         let job = JobLimits::new(Tree::Kill, &all).unwrap();
         assert!(job.kill_on_close);
         assert_eq!((job.memory, job.processes, job.cpu_rate), (Some(1 << 30), Some(3), Some(5000)));
-        assert!(!JobLimits::new(Tree::Leave, &[]).unwrap().kill_on_close);
+        assert!(!job.breakaway);
+    }
+
+    #[test]
+    fn only_a_program_without_limits_may_leave_its_job() {
+        let leave = JobLimits::new(Tree::Leave, &[]).unwrap();
+        assert!(!leave.kill_on_close && leave.breakaway);
+        let limit = [Limit { resource: Resource::JobProcesses, value: Some(3) }];
+        let limited = JobLimits::new(Tree::Leave, &limit).unwrap();
+        assert!(!limited.kill_on_close && !limited.breakaway);
     }
 
     #[test]

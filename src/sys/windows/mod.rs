@@ -1,6 +1,7 @@
 //! Windows 10 or Windows Server 2016 and later.
 
 pub mod control;
+pub mod desktop;
 pub mod eventlog;
 pub mod identity;
 pub mod inherited;
@@ -22,6 +23,7 @@ mod environment;
 mod handle;
 mod job;
 mod quote;
+mod registry;
 mod security;
 #[cfg(test)]
 mod testing;

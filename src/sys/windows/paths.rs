@@ -1,15 +1,10 @@
 //! Default places of files.
 
-use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::windows::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::ptr;
 
-use windows_sys::Win32::Foundation::ERROR_SUCCESS;
-use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, RRF_RT_REG_SZ, RegGetValueW};
-
-use super::handle::{system_directory, wide};
+use super::handle::system_directory;
+use super::registry;
 
 /// The configuration that is read when none is named.
 pub fn default_config() -> PathBuf {
@@ -30,28 +25,8 @@ pub(super) fn data_folder() -> PathBuf {
 /// What `%ProgramData%` is made of. The variable itself can be set by whoever starts us, and is
 /// not the same for every service under Wine.
 fn program_data() -> io::Result<PathBuf> {
-    let key = wide(OsStr::new(r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList"))?;
-    let value = wide(OsStr::new("ProgramData"))?;
-    let mut buffer = [0_u16; 260];
-    let mut size = u32::try_from(size_of_val(&buffer)).unwrap_or(0);
-    // SAFETY: the names end with a NUL, the buffer has this size in bytes, and the first handle is
-    // a constant that is always open.
-    let code = unsafe {
-        RegGetValueW(
-            HKEY_LOCAL_MACHINE,
-            key.as_ptr(),
-            value.as_ptr(),
-            RRF_RT_REG_SZ,
-            ptr::null_mut(),
-            buffer.as_mut_ptr().cast(),
-            &raw mut size,
-        )
-    };
-    if code != ERROR_SUCCESS {
-        return Err(io::Error::from_raw_os_error(code.cast_signed()));
-    }
-    let text = buffer.split(|unit| *unit == 0).next().unwrap_or_default();
-    Ok(OsString::from_wide(text).into())
+    let key = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\ProfileList";
+    registry::text(key, "ProgramData").map(PathBuf::from)
 }
 
 /// The control endpoint when none is named.

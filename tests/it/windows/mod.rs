@@ -2,5 +2,6 @@
 //! Wine, with `--include-ignored`.
 
 mod handles;
+mod isolation;
 mod programs;
 mod service;
