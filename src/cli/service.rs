@@ -129,10 +129,11 @@ fn be_the_service(options: Options, path: &Path) -> u8 {
         Ok(log) => log,
         Err(error) => {
             let path = path.display();
-            eventlog::error(&format!(
-                "inetd has not started: cannot write its log {path}: {error} (the service's \
-                 account needs the right to add files to that folder)"
-            ));
+            let text = format!(
+                "cannot write its log {path}: {error} (the service's account needs the right to \
+                 add files to that folder)"
+            );
+            eventlog::last_words(event::ENDED_BY_ERROR, &text);
             return FAILED;
         }
     };
@@ -160,7 +161,7 @@ fn tell(log: &Log, failure: &Failure) {
         Failure::Told(_, text) => text.clone(),
     };
     log.event(event::ENDED_BY_ERROR, &[("error", Value::Text(&summary))]);
-    eventlog::error(&format!("The service has ended because of an error:\r\n{}", failure.text()));
+    eventlog::last_words(event::ENDED_BY_ERROR, &failure.text());
 }
 
 fn problems(log: &Log, report: &Report) {

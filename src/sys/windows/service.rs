@@ -139,7 +139,7 @@ fn configure(
         ("time to stop at shutdown", service.set_preshutdown_timeout(PRESHUTDOWN).map_err(system)),
         ("rights to the service", security::protect_service(service)),
         ("rights to its folder", security::protect_folder(&paths::data_folder())),
-        ("a source of events", eventlog::register()),
+        ("a source of events", eventlog::register(&installation.executable)),
     ];
     if delayed {
         steps.push(("a delayed start", service.set_delayed_auto_start(true).map_err(system)));

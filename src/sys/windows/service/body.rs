@@ -20,6 +20,7 @@ use windows_sys::Win32::Foundation::ERROR_FAILED_SERVICE_CONTROLLER_CONNECT;
 
 use super::super::{eventlog, paths};
 use super::{NAME, system};
+use crate::record::event;
 use crate::sys::{Request, ServiceError};
 
 /// How long a step may take at most before the next checkpoint, or the manager thinks that we
@@ -69,14 +70,17 @@ define_windows_service!(service_main, be_the_service);
 
 fn be_the_service(_arguments: Vec<OsString>) {
     // Nobody sees standard error, where a fault would be told otherwise.
-    std::panic::set_hook(Box::new(|fault| eventlog::error(&format!("Internal fault: {fault}"))));
+    std::panic::set_hook(Box::new(|fault| {
+        eventlog::last_words(event::INTERNAL_FAULT, &fault.to_string());
+    }));
     let Some(main) = lock(&MAIN).take() else { return };
     // A function instead of a closure with values in it: `register` drops a closure after the
     // first request to stop, and the manager may still ask how we do after that.
     let handle = match register(NAME, on_control) {
         Ok(handle) => handle,
         Err(error) => {
-            return eventlog::error(&format!("Cannot run as a service: {}", system(error)));
+            let text = format!("cannot run as a service: {}", system(error));
+            return eventlog::last_words(event::ENDED_BY_ERROR, &text);
         }
     };
     let (requests, receiver) = unbounded_channel();
