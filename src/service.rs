@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use crate::admission::Refusal;
 use crate::config::{ServiceConfig, Stderr};
 use crate::sys::spawn::Prepared;
 use crate::sys::stdio::Output;
@@ -58,8 +59,8 @@ pub enum StderrTo {
 pub struct Counters {
     /// Programs started.
     pub started: AtomicU64,
-    /// Connections refused.
-    pub refused: AtomicU64,
+    /// Connections refused, for each reason of [`Refusal::ALL`].
+    refused: [AtomicU64; Refusal::ALL.len()],
     /// Programs that could not be started.
     pub failed: AtomicU64,
     /// Programs that started and found no room on their desktop (Windows).
@@ -70,6 +71,19 @@ pub struct Counters {
 struct Pause {
     until: Option<Instant>,
     failures: u32,
+}
+
+impl Counters {
+    /// A connection was refused.
+    pub fn refused(&self, refusal: Refusal) {
+        self.refused[refusal as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many connections were refused for each reason.
+    pub fn refusals(&self) -> impl Iterator<Item = (Refusal, u64)> {
+        let counts = self.refused.iter().map(|count| count.load(Ordering::Relaxed));
+        Refusal::ALL.into_iter().zip(counts)
+    }
 }
 
 impl Setup {
@@ -150,11 +164,6 @@ impl Service {
         let length = FIRST_PAUSE.saturating_mul(1 << pause.failures.min(16)).min(LONGEST_PAUSE);
         pause.failures = pause.failures.saturating_add(1);
         *pause.until.insert(now + length)
-    }
-
-    /// A connection was refused.
-    pub fn refused(&self) {
-        self.counters.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A program has ended because it found no room on its desktop.

@@ -5,13 +5,16 @@
 //! goes to sleep here instead of polling, and is woken, first come first served, when a permit
 //! is dropped.
 
+mod gate;
 mod refusal;
+pub mod rules;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+pub use self::gate::Gate;
 pub use self::refusal::Refusal;
 use crate::config::OverLimit;
 use crate::front::Token;
@@ -56,7 +59,7 @@ pub enum Entry {
     /// There is none; the listener sleeps until [`Admission::next_offered`] names it.
     Sleep,
     /// There is none, and the service wants the connection to be turned away.
-    Refused(Refusal),
+    Full(Refusal),
 }
 
 /// A slot of a service and of the daemon. It is free again when this is dropped.
@@ -113,9 +116,9 @@ impl Admission {
             return Entry::Admitted(Permit { admission: Arc::clone(self), service });
         };
         match (over_limit, full) {
-            (OverLimit::Reject, _) => return Entry::Refused(full),
-            (OverLimit::Queue, Refusal::ServiceLimit) => of_service.waiting.push(listener),
+            (OverLimit::Reject, _) => return Entry::Full(full),
             (OverLimit::Queue, Refusal::DaemonLimit) => slots.waiting.push_back(listener),
+            (OverLimit::Queue, _) => of_service.waiting.push(listener),
         }
         Entry::Sleep
     }

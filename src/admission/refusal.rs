@@ -2,20 +2,29 @@
 
 use std::fmt;
 
-/// A reason; its text form is the `reason` of REFUSE records.
+/// A reason; its text form is the `reason` of REFUSE records. Those that xinetd has, too, have
+/// its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The service has `max_sessions` sessions.
-    ServiceLimit,
+    /// `allow` and `deny` do not let the peer in.
+    Address,
     /// The daemon has `max_sessions` sessions.
     DaemonLimit,
+    /// The service has `max_sessions` sessions.
+    ServiceLimit,
+}
+
+impl Refusal {
+    /// All of them, in the order in which they are looked for.
+    pub const ALL: [Self; 3] = [Self::Address, Self::DaemonLimit, Self::ServiceLimit];
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Address => "address",
+            Self::DaemonLimit => "process_limit",
             Self::ServiceLimit => "service_limit",
-            Self::DaemonLimit => "daemon_limit",
         })
     }
 }

@@ -20,7 +20,7 @@ fn a_full_service_sleeps_and_is_offered_the_slot_that_becomes_free() {
     assert!(matches!(admission.enter(1, 10, OverLimit::Queue), Entry::Sleep));
     assert!(matches!(
         admission.enter(1, 11, OverLimit::Reject),
-        Entry::Refused(Refusal::ServiceLimit)
+        Entry::Full(Refusal::ServiceLimit)
     ));
     // Another service is not touched by it.
     drop(permit(admission.enter(2, 20, OverLimit::Queue)));
@@ -38,10 +38,7 @@ fn when_the_daemon_is_full_listeners_are_offered_room_in_their_order() {
     let second = permit(admission.enter(1, 10, OverLimit::Queue));
     assert!(matches!(admission.enter(1, 10, OverLimit::Queue), Entry::Sleep));
     assert!(matches!(admission.enter(2, 20, OverLimit::Queue), Entry::Sleep));
-    assert!(matches!(
-        admission.enter(3, 30, OverLimit::Reject),
-        Entry::Refused(Refusal::DaemonLimit)
-    ));
+    assert!(matches!(admission.enter(3, 30, OverLimit::Reject), Entry::Full(Refusal::DaemonLimit)));
     drop(first);
     assert_eq!(admission.next_offered(), Some(10));
     let third = permit(admission.enter(1, 10, OverLimit::Queue));
@@ -96,7 +93,7 @@ proptest! {
                 match admission.enter(service, listener, OverLimit::Queue) {
                     Entry::Admitted(permit) => permits.push((service, permit)),
                     Entry::Sleep => asleep.push(listener),
-                    Entry::Refused(_) => unreachable!("queued"),
+                    Entry::Full(_) => unreachable!("queued"),
                 }
             } else if !permits.is_empty() {
                 drop(permits.swap_remove(index.index(permits.len())));

@@ -1,5 +1,6 @@
 //! The commands and options, and the help that teaches them.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, ValueParser};
@@ -45,6 +46,12 @@ the environment (TCPREMOTEIP, TCPREMOTEPORT, ...), and its socket in Inetd_SOCK.
 Every option is a key of a service in inetd.toml; docs/configuration.md explains
 them all. --print-config shows the same service as a file.";
 
+const ACCESS: &str = "\
+Says whether a peer with this address may use a service, and which rule of the
+configuration decides, with its place. Talks to no daemon and looks at nothing
+that changes while it runs: free slots and rates. Exit code 0 if the peer may come
+in, 1 if it is refused.";
+
 const SERVICE_HELP: &str = "\
 inetd as a service of the system: on Windows of the Service Control Manager, on
 Linux of systemd. It needs an administrator. `install` checks the configuration
@@ -80,6 +87,20 @@ pub(super) fn command() -> Command {
                         .value_parser(value_parser!(PathBuf))
                         .conflicts_with("config")
                         .help("The same as --config"),
+                ),
+        )
+        .subcommand(
+            Command::new("access")
+                .about("Say whether an address may use a service, and which rule decides")
+                .long_about(ACCESS)
+                .args([config(), format()])
+                .arg(Arg::new("service").value_name("SERVICE").required(true).help("Its name"))
+                .arg(
+                    Arg::new("address")
+                        .value_name("ADDRESS")
+                        .required(true)
+                        .value_parser(value_parser!(IpAddr))
+                        .help("The address of a peer: 192.0.2.7, 2001:db8::1"),
                 ),
         )
         .subcommand(

@@ -1,5 +1,6 @@
 //! The command line. Only here an error becomes an exit code.
 
+mod access;
 mod arguments;
 mod check;
 mod control;
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
         Some(("serve", matches)) => daemon::serve(matches),
         Some(("run", matches)) => daemon::run(matches),
         Some(("check", matches)) => check::check(matches),
+        Some(("access", matches)) => access::access(matches),
         Some(("status", matches)) => control::status(matches),
         Some(("reload", matches)) => control::reload(matches),
         Some(("stop", matches)) => control::stop(matches),

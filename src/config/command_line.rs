@@ -1,5 +1,6 @@
 //! The service of `inetd serve`: from a command line instead of a file, and as a file.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -239,16 +240,16 @@ fn setting(key: Key, values: &[&str], folder: &Path) -> String {
     let last = values.last().copied().unwrap_or_default();
     match (key, key.info().kind) {
         (Key::Cwd, _) => string(&folder.join(last).to_string_lossy()),
-        (Key::Stderr, _) => match last.strip_prefix("file:") {
-            Some(path) => string(&format!("file:{}", folder.join(path).to_string_lossy())),
-            None => string(last),
-        },
+        (Key::Stderr, _) => string(&absolute(last, folder)),
         (_, Kind::Bool) if last.parse::<bool>().is_ok() => last.to_owned(),
         (_, Kind::Integer | Kind::Size) => scalar(last),
         (_, Kind::List) => {
             let items =
                 values.iter().filter(|list| !list.is_empty()).flat_map(|list| list.split(','));
-            array(items.map(string))
+            array(items.map(|item| match key {
+                Key::Allow | Key::Deny => string(&absolute(item, folder)),
+                _ => string(item),
+            }))
         }
         (_, Kind::Table) => {
             // As on the command line, the last value of a name counts.
@@ -264,6 +265,14 @@ fn setting(key: Key, values: &[&str], folder: &Path) -> String {
             format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
         }
         _ => string(last),
+    }
+}
+
+/// A `file:PATH` that means the same from any folder; anything else as it is.
+fn absolute<'a>(text: &'a str, folder: &Path) -> Cow<'a, str> {
+    match text.strip_prefix("file:") {
+        Some(path) => format!("file:{}", folder.join(path).to_string_lossy()).into(),
+        None => text.into(),
     }
 }
 

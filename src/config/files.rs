@@ -271,6 +271,11 @@ fn decode(mut bytes: Vec<u8>) -> (String, Option<usize>) {
     }
 }
 
+/// The text of a file that is not part of the configuration, only named in it.
+pub(super) fn text_of(path: &Path) -> io::Result<String> {
+    Ok(decode(contents(path)?).0)
+}
+
 fn contents(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;

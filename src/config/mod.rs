@@ -21,7 +21,7 @@ mod report;
 mod resolve;
 mod services_file;
 mod source;
-mod suggest;
+pub mod suggest;
 mod toml_file;
 mod toml_syntax;
 mod value;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admission::Gate;
 use crate::config::keys::Key;
 use crate::listener::endpoint::Endpoint;
 use crate::record::event::Level;
@@ -24,6 +25,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// A service by its name.
+    pub fn service(&self, name: &str) -> Option<&ServiceConfig> {
+        self.services.iter().find(|service| *service.name == *name).map(|service| &**service)
+    }
+
     /// `FILE:LINE:COLUMN` of a position.
     pub fn place(&self, at: Position) -> String {
         let file = self.files.get(usize::from(at.file));
@@ -94,6 +100,8 @@ pub struct ServiceConfig {
     pub max_sessions: Option<u32>,
     /// What happens to a connection when no slot is free.
     pub over_limit: OverLimit,
+    /// What is asked of a peer besides a free slot.
+    pub gate: Gate,
     /// A session that lives longer is stopped; `None` is no limit.
     pub session_timeout: Option<Duration>,
     /// How long each step of the stop ladder waits.

@@ -107,6 +107,23 @@ fn what_is_not_written_has_its_default() {
 }
 
 #[test]
+fn rules_of_the_defaults_exist_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inetd.toml");
+    let program = std::env::current_exe().unwrap();
+    let mut text = "[defaults]\ndeny = ['192.0.2.0/24']\n".to_owned();
+    for (name, keys) in [("one", ""), ("two", ""), ("own", "deny = ['192.0.2.0/24']")] {
+        let run = program.display();
+        text += &format!("[service.{name}]\nlisten = '127.0.0.1:0'\nrun = ['{run}']\n{keys}\n");
+    }
+    std::fs::write(&path, text).unwrap();
+    let config = load(&path, FileFormat::Auto, Purpose::Check).unwrap().0;
+    let rules = |name| service(&config, name).gate.rules.as_ref().unwrap();
+    assert!(Arc::ptr_eq(rules("one"), rules("two")));
+    assert!(!Arc::ptr_eq(rules("one"), rules("own")));
+}
+
+#[test]
 fn unix_keys_have_their_meaning() {
     if FAMILY == Family::Windows {
         return;

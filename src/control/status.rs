@@ -1,5 +1,6 @@
 //! What `GET /v1/status` tells.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -35,6 +36,8 @@ pub struct ServiceStatus {
     pub started: u64,
     /// Connections refused.
     pub refused: u64,
+    /// How many of them for which reason.
+    pub refused_for: BTreeMap<String, u64>,
     /// Programs that could not be started.
     pub failed: u64,
     /// Programs that started and found no room on their desktop (Windows).
@@ -43,13 +46,18 @@ pub struct ServiceStatus {
 
 /// Describes the daemon.
 pub fn status(front: &Front, services: &[(Arc<Service>, Vec<Endpoint>)]) -> Status {
+    let refused_for = |service: &Service| -> BTreeMap<_, _> {
+        let counted = service.counters.refusals().filter(|(_, count)| *count > 0);
+        counted.map(|(refusal, count)| (refusal.to_string(), count)).collect()
+    };
     let services = services.iter().map(|(service, endpoints)| ServiceStatus {
         name: service.name.to_string(),
         listen: endpoints.iter().map(ToString::to_string).collect(),
         sessions: front.admission.in_use(service.id),
         max_sessions: service.setup().config.max_sessions,
         started: service.counters.started.load(Ordering::Relaxed),
-        refused: service.counters.refused.load(Ordering::Relaxed),
+        refused: service.counters.refusals().map(|(_, count)| count).sum(),
+        refused_for: refused_for(service),
         failed: service.counters.failed.load(Ordering::Relaxed),
         desktop_heap: service.counters.desktop_heap.load(Ordering::Relaxed),
     });

@@ -30,13 +30,18 @@ impl Front {
             self.notify(Notice::ResumeAt(Arc::clone(listener), until));
             return;
         }
-        match self.admission.enter(service.id, listener.id, setup.config.over_limit) {
-            Entry::Sleep => {}
+        let slot = match self.admission.enter(service.id, listener.id, setup.config.over_limit) {
+            Entry::Sleep => return,
             Entry::Admitted(permit) if setup.config.wait => {
                 self.start_wait_server(listener, service, setup, permit);
+                return;
             }
-            Entry::Admitted(permit) => {
-                let Some((connection, peer)) = self.accept(listener) else { return };
+            Entry::Admitted(permit) => Ok(permit),
+            Entry::Full(refusal) => Err(refusal),
+        };
+        let Some((connection, peer)) = self.accept(listener) else { return };
+        match setup.config.gate.let_in(slot, &peer) {
+            Ok(permit) => {
                 // Without a local address the peer is gone already: there is nobody to serve.
                 if let Some(local) = local_address(listener, &connection) {
                     let (id, tries) = (self.next_session(), 0);
@@ -45,11 +50,9 @@ impl Front {
                     self.start_session(arrival);
                 }
             }
-            Entry::Refused(refusal) => {
-                if let Some((connection, peer)) = self.accept(listener) {
-                    drop(connection);
-                    self.refused(&service, &peer, refusal);
-                }
+            Err(refusal) => {
+                drop(connection);
+                self.refused(&service, &peer, refusal);
             }
         }
     }
@@ -102,7 +105,7 @@ impl Front {
     }
 
     fn refused(&self, service: &Service, peer: &Address, refusal: Refusal) {
-        service.refused();
+        service.counters.refused(refusal);
         let subject =
             Subject { service: &service.name, session: None, peer: Some(peer), pid: None };
         self.recorder.refuse(subject, refusal);

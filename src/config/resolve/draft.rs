@@ -34,6 +34,8 @@ pub(super) struct Draft {
     pub(super) nice: Option<i32>,
     pub(super) limits: Vec<Limit>,
     pub(super) tree: Tree,
+    pub(super) allow: Vec<Spanned<String>>,
+    pub(super) deny: Vec<Spanned<String>>,
     pub(super) max_sessions: Option<u32>,
     pub(super) over_limit: OverLimit,
     pub(super) session_timeout: Option<Duration>,
@@ -68,6 +70,8 @@ impl Draft {
             nice: None,
             limits: Vec::new(),
             tree: Tree::Kill,
+            allow: Vec::new(),
+            deny: Vec::new(),
             max_sessions: (origin != Origin::Classic).then_some(512),
             over_limit: OverLimit::Queue,
             session_timeout: None,
@@ -130,6 +134,8 @@ impl Draft {
             Key::Tree => {
                 self.tree = check.choice(&[("kill", Tree::Kill), ("leave", Tree::Leave)])?;
             }
+            Key::Allow => self.allow = check.list()?,
+            Key::Deny => self.deny = check.list()?,
             Key::MaxSessions => {
                 self.max_sessions = Some(check.count(0..=MOST_SESSIONS)?).filter(|max| *max > 0);
             }

@@ -19,7 +19,10 @@ pub(super) struct Complaint {
     pub(super) help: Option<String>,
 }
 
-fn complain<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Complaint> {
+pub(super) fn complain<T>(
+    message: impl Into<String>,
+    help: impl Into<String>,
+) -> Result<T, Complaint> {
     Err(Complaint { message: message.into(), help: Some(help.into()) })
 }
 

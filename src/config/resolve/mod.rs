@@ -1,6 +1,7 @@
 //! Turns what was read into the checked configuration. Every name is looked up here, and every
 //! problem is found in one run: a wrong value never keeps the next one from being looked at.
 
+mod access;
 mod check;
 mod conflicts;
 mod daemon;
@@ -27,6 +28,7 @@ use super::report::{Problem, Report};
 use super::source::Sources;
 use super::value::{NAME_LENGTH, is_name, to_name};
 use super::{Config, Purpose, ServiceConfig};
+use crate::admission::Gate;
 use crate::listener::endpoint::Endpoint;
 use crate::sys::socket::has_ipv6;
 
@@ -40,7 +42,7 @@ pub(crate) fn resolve(
 ) -> Result<(Config, Report), Report> {
     let Raw { sources, services, layers, daemon: written, problems } = raw;
     let mut resolver = Resolver {
-        sources: &sources,
+        sources,
         problems,
         purpose,
         cwd,
@@ -50,6 +52,7 @@ pub(crate) fn resolve(
         names: Names::new(has_ipv6()),
         environments: Environments::new(),
         conflicts: Conflicts::default(),
+        rules: HashMap::new(),
     };
     for layer in &layers {
         // A default that no service uses is looked at, too.
@@ -62,7 +65,8 @@ pub(crate) fn resolve(
     }
     resolver.names_are_unique(&services);
     let resolved: Vec<_> = services.iter().map(|service| resolver.service(service)).collect();
-    let report = Report::new(resolver.problems, &sources);
+    let Resolver { sources, problems, .. } = resolver;
+    let report = Report::new(problems, &sources);
     match resolved.into_iter().collect() {
         Some(services) if report.errors() == 0 => {
             Ok((Config { daemon, services, files: sources.paths() }, report))
@@ -71,8 +75,8 @@ pub(crate) fn resolve(
     }
 }
 
-struct Resolver<'a> {
-    sources: &'a Sources,
+struct Resolver {
+    sources: Sources,
     problems: Vec<Problem>,
     purpose: Purpose,
     cwd: Option<PathBuf>,
@@ -85,9 +89,10 @@ struct Resolver<'a> {
     names: Names,
     environments: Environments,
     conflicts: Conflicts,
+    rules: access::Known,
 }
 
-impl Resolver<'_> {
+impl Resolver {
     fn service(&mut self, raw: &RawService) -> Option<Arc<ServiceConfig>> {
         self.check_name(raw);
         let mut draft = Draft::new(raw.origin);
@@ -98,6 +103,8 @@ impl Resolver<'_> {
         self.missing(raw, &draft);
         let listen = self.listen(&raw.name.value, &draft);
         self.useless(raw, &listen);
+        self.without_peers(&draft);
+        let gate = Gate { rules: self.rules(&draft) };
         let program = self.program(&draft);
         let place = |(key, span): &(Key, _)| (*key, self.sources.position(*span));
         Some(Arc::new(ServiceConfig {
@@ -109,6 +116,7 @@ impl Resolver<'_> {
             program: program?,
             max_sessions: draft.max_sessions,
             over_limit: draft.over_limit,
+            gate,
             session_timeout: draft.session_timeout,
             stop_timeout: draft.stop_timeout,
             at: self.sources.position(raw.name.span),
@@ -118,7 +126,7 @@ impl Resolver<'_> {
 
     fn apply(&mut self, draft: &mut Draft, entries: &[Entry]) {
         for entry in entries {
-            draft.apply(entry, self.sources, &mut self.problems);
+            draft.apply(entry, &self.sources, &mut self.problems);
         }
     }
 
@@ -160,20 +168,39 @@ impl Resolver<'_> {
 
     /// Keys that do nothing for this service, if they are its own and not a default.
     fn useless(&mut self, raw: &RawService, listen: &[Endpoint]) {
-        if listen.is_empty() || listen.iter().any(|endpoint| matches!(endpoint, Endpoint::Unix(_)))
-        {
+        if listen.is_empty() {
             return;
         }
+        let has_file = listen.iter().any(|endpoint| matches!(endpoint, Endpoint::Unix(_)));
+        let has_addresses = listen.iter().any(|endpoint| matches!(endpoint, Endpoint::Tcp { .. }));
         for entry in &raw.entries {
-            let is_of_unix =
-                matches!(entry.key, Key::SocketMode | Key::SocketUser | Key::SocketGroup);
-            if is_of_unix && entry.key.info().availability.obstacle().is_none() {
+            let why = match entry.key {
+                Key::SocketMode | Key::SocketUser | Key::SocketGroup if !has_file => {
+                    "listens on no Unix socket with a file"
+                }
+                Key::Allow | Key::Deny if !has_addresses => {
+                    "has only peers without an address: `socket_mode` says who may connect"
+                }
+                _ => continue,
+            };
+            if entry.key.info().availability.obstacle().is_none() {
                 let message = format!("`{}` has no effect", entry.key.name());
+                let label = format!("`{}` {why}", raw.name.value);
+                self.problems.push(Problem::warning(entry.name, message).label(label));
+            }
+        }
+    }
+
+    /// A `wait` program accepts its connections itself: nobody here ever sees a peer, and a rule
+    /// that is not kept must not look as if it were.
+    fn without_peers(&mut self, draft: &Draft) {
+        for key in [Key::Allow, Key::Deny] {
+            if let (true, Some(span)) = (draft.wait, draft.span(key)) {
+                let message = format!("`{}` cannot be used with `wait`", key.name());
                 self.problems.push(
-                    Problem::warning(entry.name, message).label(format!(
-                        "`{}` listens on no Unix socket with a file",
-                        raw.name.value
-                    )),
+                    Problem::error(span, message)
+                        .fact("a `wait` program accepts its connections itself")
+                        .help("let the program, or a firewall, look at its peers"),
                 );
             }
         }

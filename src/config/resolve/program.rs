@@ -14,7 +14,7 @@ use crate::config::{Program, Purpose};
 use crate::sys::identity::{self, Identity, IdentityError};
 use crate::sys::{paths, program};
 
-impl Resolver<'_> {
+impl Resolver {
     /// The program of a service; what is wrong with it is a problem.
     pub(super) fn program(&mut self, draft: &Draft) -> Option<Program> {
         let identity = self.identity(draft);

@@ -48,7 +48,7 @@ fn the_daemon_has_a_limit_for_all_services_together() {
     let first = held(&daemon, "queue");
     let _second = held(&daemon, "reject");
     daemon.connect("reject").closed();
-    assert_eq!(&daemon.record("REFUSE", |_| true)["reason"], "daemon_limit");
+    assert_eq!(&daemon.record("REFUSE", |_| true)["reason"], "process_limit");
     let mut waiting = daemon.connect("queue");
     drop(first);
     assert!(waiting.line().starts_with("ready "));

@@ -1,5 +1,6 @@
 //! Scenarios that hold on every system.
 
+mod access;
 mod announce;
 mod config;
 mod data;

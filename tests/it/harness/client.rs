@@ -1,7 +1,9 @@
 //! The other end of a connection.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+
+use socket2::{Domain, Socket, Type};
 
 use super::deadline;
 
@@ -15,7 +17,21 @@ impl Client {
     #[track_caller]
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect_timeout(&address, deadline());
-        let stream = stream.unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
+        Self::over(stream.unwrap_or_else(|error| panic!("cannot connect to {address}: {error}")))
+    }
+
+    /// Connects from an address of this machine: `127.0.0.2`, for instance.
+    #[track_caller]
+    pub fn connect_from(source: &str, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        let source: IpAddr = source.parse().unwrap();
+        socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+        let connected = socket.connect_timeout(&address.into(), deadline());
+        connected.unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(deadline())).unwrap();
         stream.set_write_timeout(Some(deadline())).unwrap();
         Self { stream: BufReader::new(stream) }
