@@ -10,6 +10,7 @@
 //! | `eventlog` | where an error is told that nobody would see on standard error |
 //! | `identity` | users and groups, looked up at load |
 //! | `inherited` | listening sockets that a service manager passed to us |
+//! | `machine` | facts about this machine that decide how well a configuration works |
 //! | `notify` | what a service manager is told |
 //! | `paths` | default places of files |
 //! | `poll` | one queue of readiness events for the front threads |
@@ -38,8 +39,8 @@ mod platform;
 mod platform;
 
 pub use platform::{
-    control, desktop, eventlog, identity, inherited, notify, paths, poll, process, program,
-    service, signals, socket, spawn, startup, stdio, trust,
+    control, desktop, eventlog, identity, inherited, machine, notify, paths, poll, process,
+    program, service, signals, socket, spawn, startup, stdio, trust,
 };
 
 /// A family of operating systems.
@@ -169,6 +170,24 @@ pub enum Request {
     Stop,
     /// Read the configuration again: SIGHUP.
     Reload,
+}
+
+/// An address that somebody listens on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// The address.
+    pub address: std::net::SocketAddr,
+    /// The processes that have the socket open, as far as we may see it.
+    pub owners: Vec<Owner>,
+}
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Its id.
+    pub id: u32,
+    /// The path of its executable, or at least a name.
+    pub program: String,
 }
 
 /// Somebody besides administrators and ourselves who can change a file.

@@ -5,6 +5,7 @@ pub mod desktop;
 pub mod eventlog;
 pub mod identity;
 pub mod inherited;
+pub mod machine;
 pub mod notify;
 pub mod paths;
 pub mod poll;

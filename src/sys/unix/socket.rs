@@ -35,35 +35,7 @@ impl ListenSocket {
     /// # Errors
     /// Those of socket(7), bind(2), listen(2); see [`bind_failure`].
     pub fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Self> {
-        let socket = Socket::new(domain(endpoint), Type::STREAM, None)?;
-        socket.set_nonblocking(true)?;
-        let mut file = None;
-        match endpoint {
-            Endpoint::Tcp { address, only_v6 } => {
-                if address.is_ipv6() {
-                    socket.set_only_v6(*only_v6)?;
-                }
-                // On Unix this means only: a connection in TIME_WAIT does not hold the port.
-                socket.set_reuse_address(true)?;
-                if options.freebind {
-                    // For IPv6 too (ip(7): IPPROTO_IP options apply to both).
-                    socket.set_freebind_v4(true)?;
-                }
-                if let Some(interface) = &options.interface {
-                    socket.bind_device(Some(interface.as_bytes()))?;
-                }
-                tune(&socket, endpoint, options)?;
-                socket.bind(&(*address).into())?;
-            }
-            Endpoint::Unix(path) => {
-                tune(&socket, endpoint, options)?;
-                file = Some(bind_file(&socket, path, options)?);
-            }
-            Endpoint::Abstract(name) => {
-                tune(&socket, endpoint, options)?;
-                socket.bind(&abstract_address(name)?)?;
-            }
-        }
+        let (socket, file) = bind(endpoint, options)?;
         let mut listener = Self { socket, local: endpoint.clone(), _file: file };
         listener.listen(options)?;
         listener.local = listener.read_local(endpoint)?;
@@ -189,6 +161,17 @@ impl AsFd for Connection {
     }
 }
 
+/// Tries whether an Internet address could be bound now; others are not tried.
+///
+/// # Errors
+/// Those of [`ListenSocket::bind`].
+pub fn try_bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<()> {
+    match endpoint {
+        Endpoint::Tcp { .. } => bind(endpoint, options).map(drop),
+        Endpoint::Unix(_) | Endpoint::Abstract(_) => Ok(()),
+    }
+}
+
 /// Whether this system can do IPv6 at all.
 pub fn has_ipv6() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
@@ -237,6 +220,40 @@ fn domain(endpoint: &Endpoint) -> Domain {
         Endpoint::Tcp { address, .. } => Domain::for_address(*address),
         Endpoint::Unix(_) | Endpoint::Abstract(_) => Domain::UNIX,
     }
+}
+
+/// A bound, non-blocking socket that does not listen yet, and the file that it has, if any.
+fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<(Socket, Option<SocketFile>)> {
+    let socket = Socket::new(domain(endpoint), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    let mut file = None;
+    match endpoint {
+        Endpoint::Tcp { address, only_v6 } => {
+            if address.is_ipv6() {
+                socket.set_only_v6(*only_v6)?;
+            }
+            // On Unix this means only: a connection in TIME_WAIT does not hold the port.
+            socket.set_reuse_address(true)?;
+            if options.freebind {
+                // For IPv6 too (ip(7): IPPROTO_IP options apply to both).
+                socket.set_freebind_v4(true)?;
+            }
+            if let Some(interface) = &options.interface {
+                socket.bind_device(Some(interface.as_bytes()))?;
+            }
+            tune(&socket, endpoint, options)?;
+            socket.bind(&(*address).into())?;
+        }
+        Endpoint::Unix(path) => {
+            tune(&socket, endpoint, options)?;
+            file = Some(bind_file(&socket, path, options)?);
+        }
+        Endpoint::Abstract(name) => {
+            tune(&socket, endpoint, options)?;
+            socket.bind(&abstract_address(name)?)?;
+        }
+    }
+    Ok((socket, file))
 }
 
 /// Sets what accepted sockets inherit, which saves system calls for each connection.

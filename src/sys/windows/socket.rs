@@ -65,31 +65,14 @@ impl ListenSocket {
     /// Those of `bind` and `listen`; see [`bind_failure`]. `Unsupported` for Unix sockets and
     /// for options that this system has not.
     pub fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Self> {
-        let Endpoint::Tcp { address, only_v6 } = endpoint else {
-            return Err(unsupported("Unix sockets are not available on Windows: use tcp://"));
-        };
-        if options.interface.is_some() || options.freebind {
-            return Err(unsupported("interface and freebind are not available on Windows"));
-        }
-        let socket = create(if address.is_ipv6() { AF_INET6 } else { AF_INET })?;
-        socket.set_nonblocking(true)?;
-        // Without it another program could bind the same port and take our connections; and
-        // SO_REUSEADDR, which must never be set here, would even ask for that.
-        set_exclusive(&socket)?;
-        if address.is_ipv6() {
-            // The default is true here and false elsewhere.
-            socket.set_only_v6(*only_v6)?;
-        }
-        let mut tuning = Tuning::new(&socket, options)?;
-        tuning.apply(&socket)?;
-        socket.bind(&(*address).into())?;
+        let (socket, tuning) = bind(endpoint, options)?;
         socket.listen(backlog(options.backlog))?;
-        let address = socket.local_addr()?.as_socket().unwrap_or(*address);
+        let local = local(&socket, endpoint)?;
         Ok(Self {
             wait: OnceLock::new(),
             event: create_event()?,
             socket,
-            local: Endpoint::Tcp { address, only_v6: *only_v6 },
+            local,
             backlog: options.backlog,
             tuning: Mutex::new(tuning),
         })
@@ -245,6 +228,49 @@ pub fn bind_failure(error: &io::Error) -> BindFailure {
 pub fn has_ipv6() -> bool {
     static HAS: OnceLock<bool> = OnceLock::new();
     *HAS.get_or_init(|| Socket::new(Domain::IPV6, Type::STREAM, None).is_ok())
+}
+
+/// Tries whether an Internet address could be bound now; others are not tried.
+///
+/// # Errors
+/// Those of [`ListenSocket::bind`].
+pub fn try_bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<()> {
+    match endpoint {
+        Endpoint::Tcp { .. } => bind(endpoint, options).map(drop),
+        Endpoint::Unix(_) | Endpoint::Abstract(_) => Ok(()),
+    }
+}
+
+/// A bound, non-blocking socket that does not listen yet.
+fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<(Socket, Tuning)> {
+    let Endpoint::Tcp { address, only_v6 } = endpoint else {
+        return Err(unsupported("Unix sockets are not available on Windows: use tcp://"));
+    };
+    if options.interface.is_some() || options.freebind {
+        return Err(unsupported("interface and freebind are not available on Windows"));
+    }
+    let socket = create(if address.is_ipv6() { AF_INET6 } else { AF_INET })?;
+    socket.set_nonblocking(true)?;
+    // Without it another program could bind the same port and take our connections; and
+    // SO_REUSEADDR, which must never be set here, would even ask for that.
+    set_exclusive(&socket)?;
+    if address.is_ipv6() {
+        // The default is true here and false elsewhere.
+        socket.set_only_v6(*only_v6)?;
+    }
+    let mut tuning = Tuning::new(&socket, options)?;
+    tuning.apply(&socket)?;
+    socket.bind(&(*address).into())?;
+    Ok((socket, tuning))
+}
+
+fn local(socket: &Socket, endpoint: &Endpoint) -> io::Result<Endpoint> {
+    Ok(match (endpoint, socket.local_addr()?.as_socket()) {
+        (Endpoint::Tcp { only_v6, .. }, Some(address)) => {
+            Endpoint::Tcp { address, only_v6: *only_v6 }
+        }
+        _ => endpoint.clone(),
+    })
 }
 
 fn unsupported(text: &str) -> io::Error {
