@@ -29,6 +29,7 @@ As a daemon:
   inetd run -c inetd.toml                     run in the foreground
   inetd reload                                read the file again, keep every session
   inetd run -c /etc/inetd.conf                classic files work as they are
+  inetd convert /etc/xinetd.conf -o inetd.toml
   inetd service install                       start at boot, on Windows and Linux
 
 Exit codes: 0 fine, 1 configuration or start-up error, 2 bad command line,
@@ -101,6 +102,31 @@ pub(super) fn command() -> Command {
                         .required(true)
                         .value_parser(value_parser!(IpAddr))
                         .help("The address of a peer: 192.0.2.7, 2001:db8::1"),
+                ),
+        )
+        .subcommand(
+            Command::new("convert")
+                .about("Write an inetd.conf or xinetd.conf as an inetd.toml")
+                .long_about(
+                    "Reads an inetd.conf, an xinetd.conf or a folder such as xinetd.d, and writes \
+                     an inetd.toml that means the same, with comments where something was \
+                     translated. A file with errors is not converted.",
+                )
+                .arg(format())
+                .arg(
+                    Arg::new("file")
+                        .value_name("FILE")
+                        .required(true)
+                        .value_parser(value_parser!(PathBuf))
+                        .help("What to read"),
+                )
+                .arg(
+                    Arg::new("output")
+                        .short('o')
+                        .long("output")
+                        .value_name("OUT")
+                        .value_parser(value_parser!(PathBuf))
+                        .help("Where to write it, a file that is not there yet [standard output]"),
                 ),
         )
         .subcommand(

@@ -12,8 +12,13 @@ use crate::sys::paths;
 /// The file that the options name, and its format.
 pub(super) fn file(matches: &ArgMatches) -> (PathBuf, FileFormat) {
     let path = matches.get_one::<PathBuf>("config").cloned();
+    (path.unwrap_or_else(paths::default_config), format(matches))
+}
+
+/// The format that the options name.
+pub(super) fn format(matches: &ArgMatches) -> FileFormat {
     let format = matches.get_one::<String>("format").and_then(|name| name.parse().ok());
-    (path.unwrap_or_else(paths::default_config), format.unwrap_or(FileFormat::Auto))
+    format.unwrap_or(FileFormat::Auto)
 }
 
 /// What was loaded, after its problems were written to standard error.

@@ -4,6 +4,7 @@ mod access;
 mod arguments;
 mod check;
 mod control;
+mod convert;
 mod daemon;
 mod generated;
 mod output;
@@ -39,6 +40,7 @@ pub fn main() -> ExitCode {
         Some(("run", matches)) => daemon::run(matches),
         Some(("check", matches)) => check::check(matches),
         Some(("access", matches)) => access::access(matches),
+        Some(("convert", matches)) => convert::convert(matches),
         Some(("status", matches)) => control::status(matches),
         Some(("reload", matches)) => control::reload(matches),
         Some(("stop", matches)) => control::stop(matches),

@@ -8,6 +8,7 @@ use super::keys::{Key, Kind};
 use super::raw::{Data, Entry, Origin, Raw, RawService, Value};
 use super::report::{Problem, Report};
 use super::source::{Source, Span, Spanned};
+use super::toml_text::{array, bare, string, table};
 use super::{Config, Purpose, resolve, value};
 
 /// What was said to `inetd serve`.
@@ -186,7 +187,7 @@ pub fn to_toml(line: &CommandLine) -> String {
     let folder = std::env::current_dir().unwrap_or_default();
     let mut toml = Toml { text: String::new() };
     let name = line.name.clone().unwrap_or_else(|| default_name(&line.run));
-    toml.text += &format!("[service.{}]\n", bare_or_quoted(&name));
+    toml.text += &format!("[service.{}]\n", bare(&name));
     match &line.listen[..] {
         [one] => toml.key("listen", &string(one)),
         many => toml.key("listen", &array(many.iter().map(|text| string(text)))),
@@ -258,11 +259,9 @@ fn setting(key: Key, values: &[&str], folder: &Path) -> String {
                 fields.retain(|(other, _)| *other != name);
                 fields.push((name, value));
             }
-            let fields = fields.into_iter().map(|(name, value)| {
-                let value = if key == Key::Env { string(value) } else { scalar(value) };
-                format!("{} = {value}", bare_or_quoted(name))
-            });
-            format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
+            table(fields.into_iter().map(|(name, value)| {
+                (name, if key == Key::Env { string(value) } else { scalar(value) })
+            }))
         }
         _ => string(last),
     }
@@ -279,19 +278,6 @@ fn absolute<'a>(text: &'a str, folder: &Path) -> Cow<'a, str> {
 /// A number as it is, anything else as a string.
 fn scalar(text: &str) -> String {
     text.parse::<i64>().map_or_else(|_| string(text), |number| number.to_string())
-}
-
-fn string(text: &str) -> String {
-    toml::Value::from(text).to_string()
-}
-
-fn array(items: impl Iterator<Item = String>) -> String {
-    format!("[{}]", items.collect::<Vec<_>>().join(", "))
-}
-
-fn bare_or_quoted(name: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { string(name) }
 }
 
 /// Whether a program is named by a path, and not to be looked for in PATH.

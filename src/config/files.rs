@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::raw::{Layer, Origin, Raw, RawService};
 use super::report::Problem;
 use super::source::{Source, Span, Spanned};
+use super::xinetd_conf::{self, Item};
 use super::{FileFormat, glob, inetd_conf, toml_file};
 
 /// A larger file is not a configuration.
@@ -23,8 +24,10 @@ pub(crate) fn read(path: &Path, format: FileFormat) -> (Raw, Origin) {
         is_folder: path.is_dir(),
         seen: HashMap::new(),
         open: Vec::new(),
+        xinetd: xinetd_conf::Entries::default(),
     };
     let origin = files.top(path);
+    files.xinetd.finish(&mut files.raw);
     (files.raw, origin)
 }
 
@@ -37,6 +40,8 @@ struct Files {
     seen: HashMap<PathBuf, Option<Span>>,
     /// The files that are being read, from the outermost.
     open: Vec<PathBuf>,
+    /// What was read of xinetd's format.
+    xinetd: xinetd_conf::Entries,
 }
 
 /// How a file came to be read.
@@ -52,6 +57,11 @@ impl Files {
     fn top(&mut self, path: &Path) -> Origin {
         if !self.is_folder {
             return self.file(path, &Role::Main);
+        }
+        if self.format == FileFormat::Xinetd || is_xinetd(path) {
+            self.format = FileFormat::Xinetd;
+            self.xinetd_folder(path, None);
+            return Origin::Classic;
         }
         let files = match folder(path) {
             Ok(files) => files,
@@ -92,7 +102,7 @@ impl Files {
             return Origin::Toml;
         };
         match format {
-            FileFormat::Xinetd => self.raw.problems.push(xinetd(path)),
+            FileFormat::Xinetd => self.xinetd(path, file),
             FileFormat::Auto | FileFormat::Toml => self.toml(path, file, invalid, role),
             FileFormat::Inetd => inetd_conf::read(&mut self.raw, file, None),
             FileFormat::Freebsd => self.classic(file, inetd_conf::Dialect::Freebsd),
@@ -102,7 +112,7 @@ impl Files {
             FileFormat::Busybox => self.classic(file, inetd_conf::Dialect::Busybox),
         }
         match format {
-            FileFormat::Auto | FileFormat::Toml | FileFormat::Xinetd => Origin::Toml,
+            FileFormat::Auto | FileFormat::Toml => Origin::Toml,
             _ => Origin::Classic,
         }
     }
@@ -113,11 +123,10 @@ impl Files {
         if self.format != FileFormat::Auto && !(self.is_folder && is_toml) {
             return self.format;
         }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
         if is_toml {
             return FileFormat::Toml;
         }
-        if name.contains("xinetd") {
+        if is_xinetd(path) || inetd_conf::is_xinetd(text) {
             return FileFormat::Xinetd;
         }
         let mut lines = text.lines().map(str::trim);
@@ -134,6 +143,58 @@ impl Files {
 
     fn classic(&mut self, file: u16, dialect: inetd_conf::Dialect) {
         inetd_conf::read(&mut self.raw, file, Some(dialect));
+    }
+
+    /// A file of xinetd and, where it says so, what it includes.
+    fn xinetd(&mut self, path: &Path, file: u16) {
+        let text = Arc::clone(&self.raw.sources.get(file).text);
+        let base = Arc::clone(&self.raw.sources.get(file).base);
+        let outer = std::mem::replace(&mut self.format, FileFormat::Xinetd);
+        self.open.push(canonical(path));
+        let mut defaults = None;
+        for item in xinetd_conf::parse(&text, file, &mut self.raw.problems) {
+            match item {
+                Item::Include(name) => {
+                    let role = Role::Included(name.span, Arc::default());
+                    self.file(&base.join(&name.value), &role);
+                }
+                Item::IncludeFolder(name) => {
+                    self.xinetd_folder(&base.join(&name.value), Some(name.span));
+                }
+                item => self.xinetd.add(item, &mut defaults, &mut self.raw.problems),
+            }
+        }
+        self.open.pop();
+        self.format = outer;
+    }
+
+    /// The files that xinetd reads of a folder; `at` is where it is included.
+    fn xinetd_folder(&mut self, path: &Path, at: Option<Span>) {
+        let problem = |warn: bool, message: String| match (at, warn) {
+            (Some(at), true) => Problem::warning(at, message),
+            (Some(at), false) => Problem::error(at, message),
+            (None, _) => Problem::error_nowhere(message),
+        };
+        let (included, skipped) = match xinetd_conf::folder(path) {
+            Ok(files) => files,
+            Err(error) => {
+                let message = format!("cannot read the folder {}: {error}", path.display());
+                self.raw.problems.push(problem(false, message));
+                return;
+            }
+        };
+        for file in skipped {
+            let message = format!("{} is not read", file.display());
+            self.raw.problems.push(
+                problem(true, message)
+                    .label("xinetd reads no file whose name has a dot in it")
+                    .help("rename it if it should be read"),
+            );
+        }
+        let role = at.map_or(Role::Main, |at| Role::Included(at, Arc::default()));
+        for file in included {
+            self.file(&file, &role);
+        }
     }
 
     /// `invalid` is the first byte that is not UTF-8.
@@ -300,13 +361,9 @@ fn folder(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn xinetd(path: &Path) -> Problem {
-    let message = format!(
-        "cannot read {}: the xinetd format is not available in this version",
-        path.display()
-    );
-    Problem::error_nowhere(message)
-        .help("write the services as inetd.toml or as a classic inetd.conf")
+/// Whether the name of a file or folder says that xinetd reads it.
+fn is_xinetd(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().contains("xinetd"))
 }
 
 fn canonical(path: &Path) -> PathBuf {

@@ -1,7 +1,7 @@
 //! The configuration: every format is read into one checked [`Config`].
 //!
 //! ```text
-//! files --> toml_file | inetd_conf --> raw --> resolve --> Config
+//! files --> toml_file | inetd_conf | xinetd_conf --> raw --> resolve --> Config
 //!                                       \________________> Report
 //! ```
 //!
@@ -12,6 +12,7 @@
 pub mod keys;
 
 mod command_line;
+mod convert;
 mod files;
 mod glob;
 mod inetd_conf;
@@ -24,12 +25,15 @@ mod source;
 pub mod suggest;
 mod toml_file;
 mod toml_syntax;
+mod toml_text;
 mod value;
+mod xinetd_conf;
 
 use std::path::Path;
 use std::str::FromStr;
 
 pub use command_line::{CommandLine, from_command_line, to_toml};
+pub use convert::convert;
 pub use model::*;
 use raw::{Origin, Raw};
 use report::Problem;
@@ -54,7 +58,7 @@ pub enum FileFormat {
     Inetutils,
     /// The `inetd.conf` of busybox.
     Busybox,
-    /// `xinetd.conf`, which this version cannot read.
+    /// `xinetd.conf`.
     Xinetd,
 }
 

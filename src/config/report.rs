@@ -67,6 +67,19 @@ impl Problem {
         self.severity == Severity::Error
     }
 
+    /// Where it is, if it is in a file.
+    pub(crate) fn span(&self) -> Option<Span> {
+        self.span
+    }
+
+    /// What it says, in one line.
+    pub(crate) fn line(&self) -> String {
+        match &self.label {
+            Some(label) => format!("{}: {label}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// What is said under the caret.
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());

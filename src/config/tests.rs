@@ -84,6 +84,38 @@ fn every_key_has_its_meaning() {
     assert!(config.place(hello.position(Key::User)).ends_with("full.toml:14:10"));
 }
 
+/// What a service is, without the places where it was written.
+fn meaning(service: &ServiceConfig) -> String {
+    let at = Position::default();
+    format!("{:?}", ServiceConfig { at, positions: Box::default(), ..service.clone() })
+}
+
+#[test]
+fn a_converted_file_means_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let samples = [
+        ("freebsd.conf", "freebsd"),
+        ("netbsd.conf", "netbsd"),
+        ("openbsd.conf", "openbsd"),
+        ("inetutils.conf", "inetutils"),
+        ("busybox.conf", "busybox"),
+    ];
+    for (name, format) in samples {
+        let original = good(name, format);
+        let path = Path::new("tests/data/good").join(name);
+        let (text, _) = convert(&path, format.parse().unwrap()).unwrap();
+        let converted = folder.path().join("inetd.toml");
+        std::fs::write(&converted, &text).unwrap();
+        let (config, report) = load(&converted, FileFormat::Auto, Purpose::Check)
+            .unwrap_or_else(|report| panic!("{text}{}", report.render()));
+        assert_eq!(report.warnings(), 0, "{text}{}", report.render());
+        assert_eq!(config.daemon, original.daemon, "{text}");
+        let meanings = |config: &Config| config.services.iter().map(|s| meaning(s)).collect();
+        let (ours, theirs): (Vec<_>, Vec<_>) = (meanings(&config), meanings(&original));
+        assert_eq!(ours, theirs, "{text}");
+    }
+}
+
 #[test]
 fn what_is_not_written_has_its_default() {
     let config = good("full.toml", "auto");

@@ -74,7 +74,7 @@ pub(super) fn split(text: &str, dialect: Dialect) -> Vec<Line> {
 }
 
 /// The lines as they are, without their ends (LF or CR LF).
-pub(super) fn physical(text: &str) -> impl Iterator<Item = Range<usize>> {
+pub(in crate::config) fn physical(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
     text.split_inclusive('\n').map(move |line| {
         let begin = start;

@@ -12,6 +12,7 @@ mod wait;
 use std::sync::Arc;
 
 use lines::Line;
+pub(super) use lines::physical;
 
 use super::raw::Raw;
 use super::report::Problem;
@@ -55,17 +56,19 @@ impl Dialect {
     }
 }
 
+/// Whether a text looks like one of xinetd, and not like a classic file.
+pub(crate) fn is_xinetd(text: &str) -> bool {
+    guess::xinetd(text).is_some()
+}
+
 /// Reads source `file`. Without a dialect one is guessed, and a note says so.
 pub(crate) fn read(raw: &mut Raw, file: u16, dialect: Option<Dialect>) {
     let text = Arc::clone(&raw.sources.get(file).text);
     if let Some(range) = guess::xinetd(&text) {
         raw.problems.push(
-            Problem::error(
-                Span::new(file, range),
-                "the xinetd format is not available in this version",
-            )
-            .label("this looks like xinetd.conf")
-            .help("write the services as inetd.toml or as a classic inetd.conf"),
+            Problem::error(Span::new(file, range), "this is xinetd's format")
+                .label("not a line of inetd.conf")
+                .help("--format xinetd reads it"),
         );
         return;
     }

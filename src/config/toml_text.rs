@@ -1,0 +1,43 @@
+//! Writing TOML: single values, as one would type them.
+
+use super::raw::Data;
+
+/// A string in quotes.
+pub(super) fn string(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+/// A list of values that are written already.
+pub(super) fn array(items: impl IntoIterator<Item = String>) -> String {
+    format!("[{}]", items.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// An inline table of values that are written already.
+pub(super) fn table<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let fields = fields.into_iter().map(|(name, value)| format!("{} = {value}", bare(name)));
+    let fields: Vec<_> = fields.collect();
+    if fields.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", fields.join(", ")) }
+}
+
+/// A name, in quotes if it needs them.
+pub(super) fn bare(name: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { string(name) }
+}
+
+/// Any value.
+pub(super) fn value(data: &Data) -> String {
+    match data {
+        Data::Text(text) => string(text),
+        Data::Argument(text) => string(&text.to_string_lossy()),
+        Data::Integer { value, octal: true } => format!("{value:#o}"),
+        Data::Integer { value, octal: false } => value.to_string(),
+        Data::Bool(value) => value.to_string(),
+        Data::List(items) => array(items.iter().map(|item| value(&item.value))),
+        Data::Table(fields) => {
+            table(fields.iter().map(|(name, data)| (name.value.as_str(), value(&data.value))))
+        }
+        // Something that no key can be is a problem of its own, and never written.
+        Data::Other(name) => string(name),
+    }
+}

@@ -1,0 +1,483 @@
+//! Translates the attributes of one entry into the keys of a service.
+
+use super::access;
+use super::attributes::{Given, Settings};
+use super::syntax::Word;
+use crate::config::keys::Key;
+use crate::config::raw::{Data, Entry, Origin, RawService, Value};
+use crate::config::report::Problem;
+use crate::config::source::{Span, Spanned};
+use crate::config::suggest::{did_you_mean, enumerate};
+use crate::config::value;
+use crate::sys::{FAMILY, Family};
+
+/// xinetd's own defaults of `cps`: connections a second, and the pause in seconds.
+const CPS: (u64, u64) = (50, 10);
+
+/// Words of `type` and `flags`.
+const TYPES: [&str; 6] = ["RPC", "INTERNAL", "UNLISTED", "SPECIAL", "TCPMUX", "TCPMUXPLUS"];
+const FLAGS: [&str; 12] = [
+    "REUSE",
+    "INTERCEPT",
+    "NORETRY",
+    "IDONLY",
+    "NAMEINARGS",
+    "NODELAY",
+    "KEEPALIVE",
+    "NOLIBWRAP",
+    "SENSOR",
+    "IPv4",
+    "IPv6",
+    "LABELED",
+];
+
+/// The service of an entry. What is wrong with it is a problem.
+pub(super) fn translate(service: &super::Entry, problems: &mut Vec<Problem>) -> RawService {
+    let super::Entry { name, settings, incomplete } = service;
+    let count = |problems: &[Problem]| problems.iter().filter(|p| p.is_error()).count();
+    let before = count(problems);
+    let mut translation = Translation {
+        name,
+        settings,
+        incomplete: *incomplete,
+        problems: &mut *problems,
+        entries: Vec::new(),
+    };
+    translation.all();
+    let entries = translation.entries;
+    let id = settings.get("id").map_or(name, Given::one);
+    RawService {
+        name: Spanned { value: value::to_name(&id.value), span: id.span },
+        origin: Origin::Classic,
+        layer: None,
+        entries,
+        // What is missing then has been reported already.
+        incomplete: *incomplete || count(problems) > before,
+    }
+}
+
+struct Translation<'a> {
+    name: &'a Word,
+    settings: &'a Settings,
+    incomplete: bool,
+    problems: &'a mut Vec<Problem>,
+    entries: Vec<Entry>,
+}
+
+impl Translation<'_> {
+    fn all(&mut self) {
+        self.known_words("type", &TYPES);
+        self.known_words("flags", &FLAGS);
+        for word in self.words("type") {
+            let later = ["RPC", "TCPMUX", "TCPMUXPLUS"];
+            if later.iter().any(|name| word.value.eq_ignore_ascii_case(name)) {
+                let message =
+                    format!("services of the type {} are not available", word.value.to_uppercase());
+                self.problems.push(Problem::error(word.span, message).help(DISABLE));
+            }
+        }
+        self.flags();
+        self.listen();
+        self.program();
+        self.identity();
+        self.limits();
+        self.admission();
+        self.environment();
+        self.log();
+    }
+
+    fn listen(&mut self) {
+        let Some(protocol) = self.protocol() else { return };
+        let unlisted = self.has_word("type", "UNLISTED");
+        let port = match self.settings.get("port") {
+            Some(port) => port.one().clone(),
+            None if unlisted => {
+                self.missing("port", "a service of the type UNLISTED has its port here");
+                return;
+            }
+            None => self.name.clone(),
+        };
+        let only_v6 = self.answer("v6only") == Some(true);
+        let v4 = self.has_word("flags", "IPv4");
+        let v6 = self.has_word("flags", "IPv6");
+        let family = match (v4, v6, only_v6) {
+            (true, false, false) => "4",
+            (_, _, true) => "6",
+            _ => "",
+        };
+        let host = self.settings.get("bind").or_else(|| self.settings.get("interface"));
+        let host = host.map(|given| given.one().value.clone());
+        let host = match host {
+            Some(host) if host.contains(':') => format!("[{host}]:"),
+            Some(host) => format!("{host}:"),
+            None if v6 && !only_v6 => "[::]:".to_owned(),
+            None => String::new(),
+        };
+        let text = format!("{protocol}{family}://{host}{}", port.value);
+        self.add(Key::Listen, port.span, Data::Text(text));
+    }
+
+    /// `tcp` or `udp`.
+    fn protocol(&mut self) -> Option<&'static str> {
+        let of_socket = match self.settings.get("socket_type").map(Given::one) {
+            None => {
+                self.missing("socket_type", "stream or dgram");
+                return None;
+            }
+            Some(word) => match word.value.to_ascii_lowercase().as_str() {
+                "stream" => "tcp",
+                "dgram" => "udp",
+                "raw" | "seqpacket" => {
+                    let message = format!("`{}` services are not available", word.value);
+                    self.problems.push(Problem::error(word.span, message).help(DISABLE));
+                    return None;
+                }
+                other => {
+                    let help = did_you_mean(other, ["stream", "dgram"]);
+                    let message = format!("unknown socket type `{}`", word.value);
+                    self.problems.push(Problem::error(word.span, message).maybe_help(help));
+                    return None;
+                }
+            },
+        };
+        let Some(word) = self.settings.get("protocol").map(Given::one) else {
+            return Some(of_socket);
+        };
+        let lower = word.value.to_ascii_lowercase();
+        if lower.trim_end_matches(['4', '6']) == of_socket {
+            return Some(match lower.as_str() {
+                "tcp4" => "tcp4",
+                "tcp6" => "tcp6",
+                "udp4" => "udp4",
+                "udp6" => "udp6",
+                _ => of_socket,
+            });
+        }
+        let message = format!("`{}` is not a protocol of this socket type", word.value);
+        let help = format!("write protocol = {of_socket}");
+        self.problems.push(Problem::error(word.span, message).help(help));
+        None
+    }
+
+    fn program(&mut self) {
+        match self.settings.get("wait") {
+            None => self.missing("wait", "yes or no"),
+            Some(given) => {
+                let span = given.one().span;
+                if let Some(wait) = self.answer("wait") {
+                    self.add(Key::Wait, span, Data::Bool(wait));
+                }
+            }
+        }
+        if self.has_word("type", "INTERNAL") {
+            let kind = self.name.clone();
+            self.add(Key::Builtin, kind.span, Data::Text(kind.value));
+            return;
+        }
+        if let Some(redirect) = self.settings.get("redirect") {
+            let [host, port] = &redirect.values[..] else { return };
+            let host_text = if host.value.contains(':') {
+                format!("[{}]", host.value)
+            } else {
+                host.value.clone()
+            };
+            let text = format!("{host_text}:{}", port.value);
+            self.add(Key::Forward, host.span, Data::Text(text));
+            return;
+        }
+        let Some(server) = self.settings.get("server").map(Given::one) else {
+            if !self.has_word("flags", "SENSOR") {
+                self.missing("server", "the absolute path of the program");
+            }
+            return;
+        };
+        let mut words = self.words("server_args");
+        if self.has_word("flags", "NAMEINARGS") && !words.is_empty() {
+            let name = words.remove(0);
+            self.add(Key::Arg0, name.span, Data::Text(name.value));
+        }
+        let text = |word: Word| Spanned { value: Data::Text(word.value), span: word.span };
+        if let Some(quoted) = words.iter().find(|word| word.value.starts_with(['"', '\''])) {
+            self.problems.push(
+                Problem::warning(quoted.span, "a quote is an ordinary character")
+                    .label("the program gets it as it is"),
+            );
+        }
+        let run = std::iter::once(server.clone()).chain(words).map(text).collect();
+        self.add(Key::Run, server.span, Data::List(run));
+    }
+
+    fn identity(&mut self) {
+        let is_program = self.entries.iter().any(|entry| entry.key == Key::Run);
+        let user = self.settings.get("user").map(Given::one);
+        let group = self.settings.get("group").map(Given::one);
+        if FAMILY == Family::Windows {
+            if let Some(word) = user.or(group) {
+                self.problems.push(
+                    Problem::warning(word.span, "the user is ignored")
+                        .label("programs run as the user that inetd runs as"),
+                );
+            }
+            return;
+        }
+        if !is_program {
+            return;
+        }
+        match user.cloned() {
+            Some(user) => self.add(Key::User, user.span, Data::Text(user.value)),
+            None => self.missing("user", "who the program runs as"),
+        }
+        if let Some(group) = group.cloned() {
+            self.add(Key::Group, group.span, Data::Text(group.value));
+        }
+        if self.answer("groups") != Some(true) {
+            let at = self.settings.get("groups").map_or(self.name.span, |given| given.at);
+            self.add(Key::Groups, at, Data::List(Vec::new()));
+        }
+    }
+
+    fn limits(&mut self) {
+        self.copy("umask", Key::Umask, |word| Some(Data::Text(word.value.clone())));
+        self.copy("nice", Key::Nice, |word| {
+            Some(Data::Integer { value: word.value.parse().ok()?, octal: false })
+        });
+        let names = [
+            ("rlimit_as", "as"),
+            ("rlimit_cpu", "cpu"),
+            ("rlimit_data", "data"),
+            ("rlimit_files", "nofile"),
+            ("rlimit_stack", "stack"),
+        ];
+        let mut fields = Vec::new();
+        let mut at = None;
+        for (attribute, name) in names {
+            let Some(word) = self.settings.get(attribute).map(Given::one) else { continue };
+            let data = if word.value.eq_ignore_ascii_case("UNLIMITED") {
+                Data::Text("unlimited".to_owned())
+            } else if let Some(value) =
+                value::size(&word.value).and_then(|size| size.try_into().ok())
+            {
+                Data::Integer { value, octal: false }
+            } else {
+                self.wrong(
+                    attribute,
+                    &word.clone(),
+                    "a number, with K or M behind it, or UNLIMITED",
+                );
+                continue;
+            };
+            let span = word.span;
+            at.get_or_insert(span);
+            let name = Spanned { value: name.to_owned(), span };
+            fields.push((name, Spanned { value: data, span }));
+        }
+        if let Some(at) = at {
+            self.add(Key::Limits, at, Data::Table(fields));
+        }
+        if let Some(given) = self.settings.get("rlimit_rss") {
+            self.problems.push(
+                Problem::warning(given.at, "`rlimit_rss` is ignored")
+                    .label("Linux has not enforced it since version 2.4.30"),
+            );
+        }
+    }
+
+    fn admission(&mut self) {
+        let count = |word: &Word| {
+            let value = match word.value.eq_ignore_ascii_case("UNLIMITED") {
+                true => 0,
+                false => word.value.parse().ok().filter(|count| *count > 0)?,
+            };
+            Some(Data::Integer { value, octal: false })
+        };
+        self.copy("instances", Key::MaxSessions, count);
+        self.copy("per_source", Key::MaxPerSource, count);
+        if self.settings.get("instances").is_some() {
+            // xinetd accepts and closes what is too much.
+            self.add(Key::OverLimit, self.name.span, Data::Text("reject".to_owned()));
+        }
+        self.cps();
+        access::translate(self.settings, self.problems, &mut self.entries);
+        for (attributes, key) in [
+            (["banner_success", "banner"], Key::Banner),
+            (["banner_fail", "banner"], Key::BannerReject),
+        ] {
+            let given = attributes.iter().find_map(|name| self.settings.get(name));
+            if let Some(path) = given.map(|given| given.one().clone()) {
+                self.add(key, path.span, Data::Text(format!("file:{}", path.value)));
+            }
+        }
+    }
+
+    /// `cps = RATE SECONDS`.
+    fn cps(&mut self) {
+        let (rate, pause, at) = match self.settings.get("cps") {
+            None => (CPS.0, CPS.1, self.name.span),
+            Some(given) => {
+                let numbers: Vec<u64> =
+                    given.values.iter().filter_map(|word| word.value.parse().ok()).collect();
+                let [rate, pause] = numbers[..] else {
+                    let word = given.values[0].clone();
+                    self.wrong("cps", &word, "connections a second, and seconds of pause: 50 10");
+                    return;
+                };
+                (rate, pause, given.values[0].span)
+            }
+        };
+        if self.answer("wait") == Some(true) && self.settings.get("cps").is_none() {
+            return; // One server for all of them.
+        }
+        self.add(Key::Rate, at, Data::Text(format!("{rate}/1s")));
+        self.add(Key::RatePause, at, Data::Text(format!("{pause}s")));
+    }
+
+    fn environment(&mut self) {
+        let mut fields = Vec::new();
+        for word in self.words("env") {
+            let Some((name, value)) = word.value.split_once('=') else {
+                let message = format!("`{}` has no `=`", word.value);
+                self.problems.push(Problem::error(word.span, message).help("write NAME=VALUE"));
+                continue;
+            };
+            let at = word.span;
+            let name = Spanned { value: name.to_owned(), span: at };
+            // The last value of a name counts.
+            fields.retain(|(other, _): &(Spanned<String>, Value)| other.value != name.value);
+            fields.push((name, Spanned { value: Data::Text(value.to_owned()), span: at }));
+        }
+        if let Some(given) = self.settings.get("env") {
+            self.add(Key::Env, given.at, Data::Table(fields));
+        }
+        // Without `passenv` a server gets everything that xinetd has.
+        let text = |word: Word| Spanned { value: Data::Text(word.value), span: word.span };
+        let (at, names) = match self.settings.get("passenv") {
+            Some(given) => (given.at, given.values.iter().cloned().map(text).collect()),
+            None => {
+                let all = Spanned { value: "*".to_owned(), span: self.name.span };
+                (self.name.span, vec![text(all)])
+            }
+        };
+        self.add(Key::PassEnv, at, Data::List(names));
+    }
+
+    /// Everything is recorded in one log, with the peer, the pid, the status and the duration.
+    fn log(&mut self) {
+        if let Some(given) = self.settings.get("log_type")
+            && given.values.first().is_some_and(|kind| kind.value.eq_ignore_ascii_case("FILE"))
+        {
+            self.problems.push(
+                Problem::warning(given.at, "`log_type` is ignored")
+                    .label("records of all services go to the log of inetd")
+                    .help("`log` of [daemon] in an inetd.toml says where that is"),
+            );
+        }
+        for (attribute, known) in [
+            ("log_on_success", &["PID", "HOST", "USERID", "EXIT", "DURATION", "TRAFFIC"][..]),
+            ("log_on_failure", &["HOST", "USERID", "ATTEMPT"][..]),
+        ] {
+            self.known_words(attribute, known);
+            for word in self.words(attribute) {
+                let why = match word.value.to_ascii_uppercase().as_str() {
+                    "USERID" => "nobody is asked for the name of a peer's user (RFC 1413)",
+                    "TRAFFIC" => "inetd does not see the bytes of a program",
+                    _ => continue,
+                };
+                let message = format!("`{}` is ignored", word.value);
+                self.problems.push(Problem::warning(word.span, message).label(why));
+            }
+        }
+    }
+
+    fn flags(&mut self) {
+        self.add(Key::Keepalive, self.name.span, Data::Bool(self.has_word("flags", "KEEPALIVE")));
+        for word in self.words("flags") {
+            let upper = word.value.to_ascii_uppercase();
+            match upper.as_str() {
+                "NODELAY" => self.add(Key::Nodelay, word.span, Data::Bool(true)),
+                "NORETRY" => self.problems.push(
+                    Problem::warning(word.span, "`NORETRY` is ignored")
+                        .label("a start that fails for want of resources is tried again"),
+                ),
+                "INTERCEPT" => self.refuse(&word, "packets are not looked at one by one"),
+                "IDONLY" => self.refuse(&word, "nobody is asked for the name of a peer's user"),
+                "LABELED" => self.refuse(&word, "SELinux contexts are not available"),
+                _ => {}
+            }
+        }
+        if let Some(given) = self.settings.get("mdns") {
+            self.problems.push(
+                Problem::warning(given.at, "`mdns` is ignored").label("nothing is announced"),
+            );
+        }
+    }
+
+    /// A flag without which the service would be open to more peers than it should be.
+    fn refuse(&mut self, word: &Word, why: &str) {
+        let message = format!("the flag `{}` cannot be honoured", word.value);
+        self.problems.push(Problem::error(word.span, message).label(why).help(DISABLE));
+    }
+
+    fn known_words(&mut self, attribute: &str, known: &[&'static str]) {
+        for word in self.words(attribute) {
+            if known.iter().all(|name| !word.value.eq_ignore_ascii_case(name)) {
+                let message = format!("`{}` is not a value of `{attribute}`", word.value);
+                let help = did_you_mean(&word.value.to_ascii_uppercase(), known.iter().copied())
+                    .unwrap_or_else(|| format!("there are {}", enumerate(known.iter().copied())));
+                self.problems.push(Problem::error(word.span, message).help(help));
+            }
+        }
+    }
+
+    /// The values of an attribute; none if it is not there.
+    fn words(&self, attribute: &str) -> Vec<Word> {
+        self.settings.get(attribute).map(|given| given.values.clone()).unwrap_or_default()
+    }
+
+    fn has_word(&self, attribute: &str, word: &str) -> bool {
+        let given = self.settings.get(attribute);
+        given.is_some_and(|given| given.values.iter().any(|v| v.value.eq_ignore_ascii_case(word)))
+    }
+
+    /// The value of a yes-or-no attribute.
+    fn answer(&mut self, attribute: &'static str) -> Option<bool> {
+        let word = self.settings.get(attribute)?.one();
+        match word.value.to_ascii_lowercase().as_str() {
+            "yes" => Some(true),
+            "no" => Some(false),
+            _ => {
+                self.wrong(attribute, &word.clone(), "yes or no");
+                None
+            }
+        }
+    }
+
+    fn copy(&mut self, attribute: &'static str, key: Key, read: impl Fn(&Word) -> Option<Data>) {
+        let Some(word) = self.settings.get(attribute).map(|given| given.one().clone()) else {
+            return;
+        };
+        match read(&word) {
+            Some(data) => self.add(key, word.span, data),
+            None => self.wrong(attribute, &word, "a number from 1, or UNLIMITED"),
+        }
+    }
+
+    fn wrong(&mut self, attribute: &str, word: &Word, wanted: &str) {
+        let message = format!("`{}` is not a value of `{attribute}`", word.value);
+        self.problems.push(Problem::error(word.span, message).help(format!("write {wanted}")));
+    }
+
+    fn missing(&mut self, attribute: &str, help: &str) {
+        if self.incomplete {
+            return;
+        }
+        let message = format!("service `{}` has no `{attribute}`", self.name.value);
+        let help = format!("write {attribute} = ...: {help}");
+        self.problems.push(Problem::error(self.name.span, message).help(help));
+    }
+
+    fn add(&mut self, key: Key, span: Span, value: Data) {
+        self.entries.push(Entry { key, name: span, value: Spanned { value, span } });
+    }
+}
+
+const DISABLE: &str = "remove it, or write `disable = yes` as the first line of the entry";
