@@ -7,7 +7,7 @@ use super::raw::{Data, Entry, Origin, Raw, RawService, Value};
 use super::report::{Problem, Report};
 use super::source::Span;
 use super::toml_text::{array, bare, string, value};
-use super::{FileFormat, files, without_service};
+use super::{FileFormat, Purpose, files, without_service};
 
 /// Reads `path` and everything that it includes, and writes it as one `inetd.toml`. Programs and
 /// users need not exist on this machine.
@@ -16,7 +16,7 @@ use super::{FileFormat, files, without_service};
 /// All problems of the file, if one of them is an error.
 pub fn convert(path: &Path, format: FileFormat) -> Result<(String, Report), Report> {
     let (mut raw, origin) = files::read(path, format);
-    raw.problems.extend(without_service(&raw, origin, path));
+    raw.problems.extend(without_service(&raw, origin, path, Purpose::Check));
     if origin != Origin::Classic && !raw.problems.iter().any(Problem::is_error) {
         let message = format!("{} is an inetd.toml already", path.display());
         raw.problems.push(Problem::error_nowhere(message));

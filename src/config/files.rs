@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::inetd_conf::Dialect;
 use super::raw::{Layer, Origin, Raw, RawService};
 use super::report::Problem;
 use super::source::{Source, Span, Spanned};
@@ -25,6 +26,7 @@ pub(crate) fn read(path: &Path, format: FileFormat) -> (Raw, Origin) {
         seen: HashMap::new(),
         open: Vec::new(),
         xinetd: xinetd_conf::Entries::default(),
+        hosts: Vec::new(),
     };
     let origin = files.top(path);
     files.xinetd.finish(&mut files.raw);
@@ -42,6 +44,8 @@ struct Files {
     open: Vec<PathBuf>,
     /// What was read of xinetd's format.
     xinetd: xinetd_conf::Entries,
+    /// The hosts for services of a classic file that name none, until it says otherwise.
+    hosts: Vec<String>,
 }
 
 /// How a file came to be read.
@@ -104,12 +108,12 @@ impl Files {
         match format {
             FileFormat::Xinetd => self.xinetd(path, file),
             FileFormat::Auto | FileFormat::Toml => self.toml(path, file, invalid, role),
-            FileFormat::Inetd => inetd_conf::read(&mut self.raw, file, None),
-            FileFormat::Freebsd => self.classic(file, inetd_conf::Dialect::Freebsd),
-            FileFormat::Netbsd => self.classic(file, inetd_conf::Dialect::Netbsd),
-            FileFormat::Openbsd => self.classic(file, inetd_conf::Dialect::Openbsd),
-            FileFormat::Inetutils => self.classic(file, inetd_conf::Dialect::Inetutils),
-            FileFormat::Busybox => self.classic(file, inetd_conf::Dialect::Busybox),
+            FileFormat::Inetd => self.classic(path, file, None),
+            FileFormat::Freebsd => self.classic(path, file, Some(Dialect::Freebsd)),
+            FileFormat::Netbsd => self.classic(path, file, Some(Dialect::Netbsd)),
+            FileFormat::Openbsd => self.classic(path, file, Some(Dialect::Openbsd)),
+            FileFormat::Inetutils => self.classic(path, file, Some(Dialect::Inetutils)),
+            FileFormat::Busybox => self.classic(path, file, Some(Dialect::Busybox)),
         }
         match format {
             FileFormat::Auto | FileFormat::Toml => Origin::Toml,
@@ -141,8 +145,19 @@ impl Files {
         }
     }
 
-    fn classic(&mut self, file: u16, dialect: inetd_conf::Dialect) {
-        inetd_conf::read(&mut self.raw, file, Some(dialect));
+    fn classic(&mut self, path: &Path, file: u16, dialect: Option<Dialect>) {
+        let outer_hosts = self.hosts.clone();
+        let included = inetd_conf::read(&mut self.raw, file, dialect, outer_hosts.clone());
+        // Only one dialect includes files, and these are written in it, too.
+        let outer = std::mem::replace(&mut self.format, FileFormat::Netbsd);
+        self.open.push(canonical(path));
+        for (pattern, hosts) in included {
+            self.hosts = hosts;
+            self.include(path, &pattern, &Arc::default());
+        }
+        self.open.pop();
+        self.format = outer;
+        self.hosts = outer_hosts;
     }
 
     /// A file of xinetd and, where it says so, what it includes.
@@ -256,7 +271,10 @@ impl Files {
 
     fn include(&mut self, from: &Path, pattern: &Spanned<String>, layer: &Arc<Layer>) {
         let base = from.parent().unwrap_or(Path::new(""));
-        let files = match glob::expand(base, &pattern.value) {
+        // NetBSD includes all of a folder that is named.
+        let is_whole = self.format == FileFormat::Netbsd && base.join(&pattern.value).is_dir();
+        let all = if is_whole { "/*" } else { "" };
+        let files = match glob::expand(base, &format!("{}{all}", pattern.value)) {
             Ok(files) => files,
             Err(error) => {
                 let message = format!("cannot look for files `{}`: {error}", pattern.value);

@@ -236,6 +236,14 @@ fn each_dialect_is_read_as_its_own() {
     let buffers = (first.socket.receive_buffer, first.socket.send_buffer);
     assert_eq!(buffers, (Some(64 << 10), Some(1 << 20)));
     assert_eq!(argv(service(&config, "7003")), ["sh", "--from-continuation"]);
+    // The newer form, in the files of a folder that is included, with the host from above.
+    assert_eq!(names(&config), ["7001", "7003", "7010", "7012", "7013", "7014"]);
+    let pairs = service(&config, "7010");
+    assert_eq!(listens(pairs), ["tcp://[::1]:7010"]);
+    assert_eq!(argv(pairs), ["upper", "its", "tab\there", "ab cd", "\\"]);
+    assert_eq!((pairs.wait, pairs.socket.send_buffer), (false, Some(64 << 10)));
+    assert!(service(&config, "7012").wait && !service(&config, "7013").wait);
+    assert_eq!(listens(service(&config, "7014")), ["tcp://127.0.0.1:7014"]);
 
     let config = good("inetutils.conf", "inetutils");
     assert_eq!(listens(service(&config, "7001")), ["tcp://127.0.0.1:7001"]);

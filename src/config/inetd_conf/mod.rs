@@ -5,6 +5,7 @@
 mod address;
 mod guess;
 mod lines;
+mod pairs;
 mod service;
 mod user;
 mod wait;
@@ -16,7 +17,7 @@ pub(super) use lines::physical;
 
 use super::raw::Raw;
 use super::report::Problem;
-use super::source::Span;
+use super::source::{Span, Spanned};
 
 /// Whose `inetd.conf` it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +63,15 @@ pub(crate) fn is_xinetd(text: &str) -> bool {
 }
 
 /// Reads source `file`. Without a dialect one is guessed, and a note says so.
-pub(crate) fn read(raw: &mut Raw, file: u16, dialect: Option<Dialect>) {
+///
+/// `hosts` are those of services that name none; empty for every address. Gives what the file
+/// includes, with the hosts that hold there.
+pub(crate) fn read(
+    raw: &mut Raw,
+    file: u16,
+    dialect: Option<Dialect>,
+    hosts: Vec<String>,
+) -> Vec<(Spanned<String>, Vec<String>)> {
     let text = Arc::clone(&raw.sources.get(file).text);
     if let Some(range) = guess::xinetd(&text) {
         raw.problems.push(
@@ -70,17 +79,27 @@ pub(crate) fn read(raw: &mut Raw, file: u16, dialect: Option<Dialect>) {
                 .label("not a line of inetd.conf")
                 .help("--format xinetd reads it"),
         );
-        return;
+        return Vec::new();
     }
     let dialect = dialect.unwrap_or_else(|| {
         let (dialect, evidence) = guess::dialect(&text);
         raw.problems.push(note(raw, file, dialect, evidence));
         dialect
     });
-    let mut reader = Reader { raw, file, dialect, hosts: Vec::new() };
+    let mut reader = Reader { raw, file, dialect, hosts, included: Vec::new() };
+    let mut next = 0;
     for line in lines::split(&text, dialect) {
-        reader.line(&line);
+        let Some(start) = line.words.first().map(|word| word.range.start) else { continue };
+        if start < next {
+            continue; // It belonged to the definition before it.
+        }
+        if dialect == Dialect::Netbsd && Reader::begins_pairs(&line) {
+            next = reader.pairs(&text, start);
+        } else {
+            reader.line(&line);
+        }
     }
+    reader.included
 }
 
 /// Says what was guessed and why.
@@ -110,6 +129,8 @@ struct Reader<'a> {
     dialect: Dialect,
     /// The hosts of services that name none; empty for every address.
     hosts: Vec<String>,
+    /// What is to be included, with the hosts that hold there.
+    included: Vec<(Spanned<String>, Vec<String>)>,
 }
 
 impl Reader<'_> {
@@ -133,7 +154,8 @@ impl Reader<'_> {
             );
             return;
         }
-        if self.dialect == Dialect::Netbsd && self.is_modern(line) {
+        if self.dialect == Dialect::Netbsd && first.text == ".include" {
+            self.include(line);
             return;
         }
         if self.dialect.has_hosts() && line.words.len() == 1 && first.text.ends_with(':') {
@@ -144,29 +166,19 @@ impl Reader<'_> {
         self.service(line);
     }
 
-    /// Whether it is one of NetBSD's newer forms, which is reported.
-    fn is_modern(&mut self, line: &Line) -> bool {
-        let [first, rest @ ..] = &line.words[..] else { return false };
-        if first.text == ".include" {
-            let problem = Problem::error(
-                Span::new(self.file, first.range.clone()),
-                "`.include` is not available in this version",
-            );
-            self.push(problem.help("put the files into one folder and name the folder instead"));
-            return true;
+    /// `.include PATTERN`
+    fn include(&mut self, line: &Line) {
+        match &line.words[1..] {
+            [pattern] => {
+                let span = Span::new(self.file, pattern.range.clone());
+                let pattern = Spanned { value: pattern.text.clone(), span };
+                self.included.push((pattern, self.hosts.clone()));
+            }
+            _ => {
+                let span = Span::new(self.file, line.words[0].range.clone());
+                self.push(Problem::error(span, "write one name or pattern behind `.include`"));
+            }
         }
-        let Some(second) = rest.first().filter(|word| matches!(word.text.as_str(), "on" | "off"))
-        else {
-            return false;
-        };
-        let problem = Problem::error(
-            Span::new(self.file, second.range.clone()),
-            "the key = value form of a service is not available in this version",
-        );
-        self.push(
-            problem.help("write the service on one line: service stream tcp nowait user program"),
-        );
-        true
     }
 
     /// Things that the originals accept in silence and that are never meant.
