@@ -176,6 +176,8 @@ pub struct Program {
     pub cwd: PathBuf,
     /// Run as somebody else; `None` is the daemon's own user.
     pub identity: Option<Identity>,
+    /// With as few rights as possible (Windows).
+    pub restrict: bool,
     /// File mode creation mask (Unix).
     pub umask: u32,
     /// Scheduling priority, -20 to 19 (Unix).

@@ -110,12 +110,26 @@ void print_identity(void)
     char name[256];
     DWORD size = sizeof name;
     BOOL in_job = FALSE;
+    HANDLE token;
+    union {
+        TOKEN_MANDATORY_LABEL label;
+        TOKEN_PRIVILEGES privileges;
+        char bytes[4096];
+    } about;
 
     if (GetUserNameA(name, &size))
         line("user %s\n", name);
     IsProcessInJob(GetCurrentProcess(), NULL, &in_job);
     line("job %d\n", in_job ? 1 : 0);
     line("console %d\n", GetConsoleWindow() ? 1 : 0);
+    if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
+        return;
+    if (GetTokenInformation(token, TokenIntegrityLevel, &about, sizeof about, &size)) {
+        PSID sid = about.label.Label.Sid;
+        line("integrity %lu\n", *GetSidSubAuthority(sid, *GetSidSubAuthorityCount(sid) - 1));
+    }
+    if (GetTokenInformation(token, TokenPrivileges, &about, sizeof about, &size))
+        line("privileges %lu\n", about.privileges.PrivilegeCount);
 }
 
 /* Returns only when the new process has made its connection, so that whoever sees our end knows

@@ -34,6 +34,7 @@ impl Resolver {
             environment: self.environments.make(&draft.env, &draft.pass_env),
             cwd,
             identity: identity?,
+            restrict: draft.restrict,
             umask: draft.umask,
             nice: draft.nice,
             limits: draft.limits.clone(),

@@ -1,4 +1,4 @@
-//! CreateProcessW, with exactly the handles and the job that are asked for.
+//! CreateProcessW and CreateProcessAsUserW, with exactly the handles and the job that are asked for.
 //!
 //! Every process of the daemon is made here. No other call may make one: a call without a handle
 //! list would pass on whatever is inheritable at that moment, the connections of other peers too.
@@ -9,14 +9,16 @@ use std::ptr;
 
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::Threading::{
-    CREATE_UNICODE_ENVIRONMENT, CreateProcessW, DeleteProcThreadAttributeList,
-    EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList, LPPROC_THREAD_ATTRIBUTE_LIST,
-    PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION,
-    STARTF_USESTDHANDLES, STARTUPINFOEXW, UpdateProcThreadAttribute,
+    CREATE_UNICODE_ENVIRONMENT, CreateProcessAsUserW, CreateProcessW,
+    DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList,
+    LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
+    PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION, STARTF_USESTDHANDLES, STARTUPINFOEXW,
+    UpdateProcThreadAttribute,
 };
 
 use super::handle::{check, is_inheritable, own};
 use super::job::Job;
+use super::token::Token;
 
 /// What is made. Texts end with a NUL.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(super) struct Order<'a> {
     pub(super) stdio: Option<[HANDLE; 3]>,
     /// One more inheritable handle. The process is not told of it, but holds it until its end.
     pub(super) held: Option<HANDLE>,
+    /// Who it is; `None` is our own user, with all that we may do.
+    pub(super) token: Option<&'a Token>,
     /// The job that it is in from its first instruction on.
     pub(super) job: Option<&'a Job>,
     /// Creation flags.
@@ -68,21 +72,44 @@ pub(super) fn create(order: Order<'_>) -> io::Result<Process> {
     // The system may write to it.
     let mut command_line = order.command_line;
     let mut information = PROCESS_INFORMATION::default();
-    // SAFETY: all pointers are valid for the call; the texts end with a NUL (two for the block);
-    // `cb` tells of the attribute list, whose values live until the end of this function.
-    check(unsafe {
-        CreateProcessW(
-            order.application.as_ptr(),
-            command_line.as_mut_ptr(),
-            ptr::null(),
-            ptr::null(),
-            i32::from(!inherited.is_empty()),
-            order.flags | EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT,
-            order.environment.map_or(ptr::null(), |block| block.as_ptr().cast()),
-            order.directory.map_or(ptr::null(), <[u16]>::as_ptr),
-            &raw const start.StartupInfo,
-            &raw mut information,
-        )
+    let inherit = i32::from(!inherited.is_empty());
+    let flags = order.flags | EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT;
+    let environment = order.environment.map_or(ptr::null(), |block| block.as_ptr().cast());
+    let directory = order.directory.map_or(ptr::null(), <[u16]>::as_ptr);
+    check(match order.token {
+        // SAFETY: all pointers are valid for the call; the texts end with a NUL (two for the
+        // block); `cb` tells of the attribute list, whose values live until the end of this
+        // function.
+        None => unsafe {
+            CreateProcessW(
+                order.application.as_ptr(),
+                command_line.as_mut_ptr(),
+                ptr::null(),
+                ptr::null(),
+                inherit,
+                flags,
+                environment,
+                directory,
+                &raw const start.StartupInfo,
+                &raw mut information,
+            )
+        },
+        // SAFETY: as above, and the token is open.
+        Some(token) => unsafe {
+            CreateProcessAsUserW(
+                token.as_raw(),
+                order.application.as_ptr(),
+                command_line.as_mut_ptr(),
+                ptr::null(),
+                ptr::null(),
+                inherit,
+                flags,
+                environment,
+                directory,
+                &raw const start.StartupInfo,
+                &raw mut information,
+            )
+        },
     })?;
     // SAFETY: a new handle that nobody else owns.
     drop(unsafe { own(information.hThread) });

@@ -9,11 +9,16 @@ use windows_sys::Win32::System::JobObjects::{
     CreateJobObjectW, JOB_OBJECT_CPU_RATE_CONTROL_ENABLE, JOB_OBJECT_CPU_RATE_CONTROL_HARD_CAP,
     JOB_OBJECT_LIMIT_ACTIVE_PROCESS, JOB_OBJECT_LIMIT_BREAKAWAY_OK,
     JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION, JOB_OBJECT_LIMIT_JOB_MEMORY,
-    JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOBOBJECT_BASIC_ACCOUNTING_INFORMATION,
+    JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOB_OBJECT_UILIMIT, JOB_OBJECT_UILIMIT_DESKTOP,
+    JOB_OBJECT_UILIMIT_DISPLAYSETTINGS, JOB_OBJECT_UILIMIT_EXITWINDOWS,
+    JOB_OBJECT_UILIMIT_GLOBALATOMS, JOB_OBJECT_UILIMIT_HANDLES, JOB_OBJECT_UILIMIT_READCLIPBOARD,
+    JOB_OBJECT_UILIMIT_SYSTEMPARAMETERS, JOB_OBJECT_UILIMIT_WRITECLIPBOARD,
+    JOBOBJECT_BASIC_ACCOUNTING_INFORMATION, JOBOBJECT_BASIC_UI_RESTRICTIONS,
     JOBOBJECT_CPU_RATE_CONTROL_INFORMATION, JOBOBJECT_CPU_RATE_CONTROL_INFORMATION_0,
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JOBOBJECTINFOCLASS, JobObjectBasicAccountingInformation,
-    JobObjectCpuRateControlInformation, JobObjectExtendedLimitInformation,
-    QueryInformationJobObject, SetInformationJobObject, TerminateJobObject,
+    JobObjectBasicUIRestrictions, JobObjectCpuRateControlInformation,
+    JobObjectExtendedLimitInformation, QueryInformationJobObject, SetInformationJobObject,
+    TerminateJobObject,
 };
 
 use super::handle::{check, own};
@@ -25,11 +30,24 @@ const KILLED: u32 = ERROR_PROCESS_ABORTED;
 /// `CpuRate` counts hundredths of a percent.
 const CPU_RATE_PER_PERCENT: u64 = 100;
 
+/// Everything that programs could do to others on the same desktop. A job with such limits can
+/// have no other job in it ("Nested Jobs"), so this is not for every program: shells and build
+/// tools make jobs of their own.
+const NO_DESKTOP: JOB_OBJECT_UILIMIT = JOB_OBJECT_UILIMIT_DESKTOP
+    | JOB_OBJECT_UILIMIT_DISPLAYSETTINGS
+    | JOB_OBJECT_UILIMIT_EXITWINDOWS
+    | JOB_OBJECT_UILIMIT_GLOBALATOMS
+    | JOB_OBJECT_UILIMIT_HANDLES
+    | JOB_OBJECT_UILIMIT_READCLIPBOARD
+    | JOB_OBJECT_UILIMIT_SYSTEMPARAMETERS
+    | JOB_OBJECT_UILIMIT_WRITECLIPBOARD;
+
 /// The limits of a service in the system's form, the same for every session.
 #[derive(Debug, Default)]
 pub(super) struct JobLimits {
     kill_on_close: bool,
     breakaway: bool,
+    no_desktop: bool,
     memory: Option<usize>,
     processes: Option<u32>,
     cpu_rate: Option<u32>,
@@ -38,11 +56,12 @@ pub(super) struct JobLimits {
 impl JobLimits {
     /// # Errors
     /// `InvalidInput` if a value does not fit; `Unsupported` for limits that this system has not.
-    pub(super) fn new(tree: Tree, limits: &[Limit]) -> io::Result<Self> {
+    pub(super) fn new(tree: Tree, limits: &[Limit], restrict: bool) -> io::Result<Self> {
         let mut job = Self {
             kill_on_close: tree == Tree::Kill,
             // A limit that a program can leave behind is none.
-            breakaway: tree == Tree::Leave && limits.is_empty(),
+            breakaway: tree == Tree::Leave && limits.is_empty() && !restrict,
+            no_desktop: restrict,
             ..Self::default()
         };
         for limit in limits {
@@ -120,6 +139,10 @@ impl Job {
         }
         information.BasicLimitInformation.LimitFlags = flags;
         self.set(JobObjectExtendedLimitInformation, &information)?;
+        if limits.no_desktop {
+            let information = JOBOBJECT_BASIC_UI_RESTRICTIONS { UIRestrictionsClass: NO_DESKTOP };
+            self.set(JobObjectBasicUIRestrictions, &information)?;
+        }
         if let Some(rate) = limits.cpu_rate {
             let information = JOBOBJECT_CPU_RATE_CONTROL_INFORMATION {
                 ControlFlags: JOB_OBJECT_CPU_RATE_CONTROL_ENABLE
@@ -183,7 +206,7 @@ mod tests {
             limit(Resource::JobCpuPercent, 50),
             Limit { resource: Resource::JobProcesses, value: None },
         ];
-        let job = JobLimits::new(Tree::Kill, &all).unwrap();
+        let job = JobLimits::new(Tree::Kill, &all, false).unwrap();
         assert!(job.kill_on_close);
         assert_eq!((job.memory, job.processes, job.cpu_rate), (Some(1 << 30), Some(3), Some(5000)));
         assert!(!job.breakaway);
@@ -191,11 +214,12 @@ mod tests {
 
     #[test]
     fn only_a_program_without_limits_may_leave_its_job() {
-        let leave = JobLimits::new(Tree::Leave, &[]).unwrap();
+        let leave = JobLimits::new(Tree::Leave, &[], false).unwrap();
         assert!(!leave.kill_on_close && leave.breakaway);
         let limit = [Limit { resource: Resource::JobProcesses, value: Some(3) }];
-        let limited = JobLimits::new(Tree::Leave, &limit).unwrap();
+        let limited = JobLimits::new(Tree::Leave, &limit, false).unwrap();
         assert!(!limited.kill_on_close && !limited.breakaway);
+        assert!(!JobLimits::new(Tree::Leave, &[], true).unwrap().breakaway);
     }
 
     #[test]
@@ -207,14 +231,14 @@ mod tests {
             (Resource::JobProcesses, u64::MAX),
         ] {
             let limits = [Limit { resource, value: Some(value) }];
-            assert!(JobLimits::new(Tree::Kill, &limits).is_err(), "{resource:?} {value}");
+            assert!(JobLimits::new(Tree::Kill, &limits, false).is_err(), "{resource:?} {value}");
         }
     }
 
     #[test]
     fn a_new_job_is_empty() {
         let job = Job::new().unwrap();
-        job.set_limits(&JobLimits::new(Tree::Kill, &[]).unwrap()).unwrap();
+        job.set_limits(&JobLimits::new(Tree::Kill, &[], true).unwrap()).unwrap();
         assert_eq!(job.active().unwrap(), 0);
     }
 }

@@ -23,11 +23,13 @@ mod create;
 mod environment;
 mod handle;
 mod job;
+mod privileges;
 mod quote;
 mod registry;
 mod security;
 #[cfg(test)]
 mod testing;
+mod token;
 mod wait;
 
 /// Tokens of [`poll::Poller`] are 64 bits and travel in completion keys, which are pointers.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use windows_sys::Win32::Foundation::{WAIT_OBJECT_0, WAIT_TIMEOUT};
@@ -19,6 +19,7 @@ use super::handle::{check, inheritable_copy, wide};
 use super::job::Job;
 use super::poll::Poller;
 use super::quote;
+use super::token::Token;
 use super::wait::Wait;
 use crate::sys::ExitStatus;
 
@@ -34,11 +35,12 @@ pub struct Child {
     /// Keeps the process id our own.
     process: OwnedHandle,
     job: Job,
+    token: Option<Arc<Token>>,
 }
 
 impl Child {
-    pub(super) fn new(process: Process, job: Job) -> Self {
-        Self { id: process.id, wait: OnceLock::new(), process: process.handle, job }
+    pub(super) fn new(process: Process, job: Job, token: Option<Arc<Token>>) -> Self {
+        Self { id: process.id, wait: OnceLock::new(), process: process.handle, job, token }
     }
 
     /// The process id.
@@ -86,7 +88,8 @@ impl Child {
 
     /// What asks the program to stop, for use without this `Child`: it takes its time.
     pub fn stopper(&self) -> io::Result<Stopper> {
-        Ok(Stopper { id: self.id, process: inheritable_copy(self.process.as_handle())? })
+        let process = inheritable_copy(self.process.as_handle())?;
+        Ok(Stopper { id: self.id, process, token: self.token.clone() })
     }
 
     /// Ends the program and its tree.
@@ -101,6 +104,7 @@ pub struct Stopper {
     id: u32,
     /// Keeps the process id from being used again.
     process: OwnedHandle,
+    token: Option<Arc<Token>>,
 }
 
 impl Stopper {
@@ -109,11 +113,11 @@ impl Stopper {
         // A process has one console, and only processes of the same console can send the event;
         // the daemon must not leave its own. So another process of our executable does it. What
         // goes wrong is met by the next step of the stop ladder.
-        drop(send_ctrl_break(self.id, &self.process));
+        drop(send_ctrl_break(self.id, &self.process, self.token.as_deref()));
     }
 }
 
-fn send_ctrl_break(id: u32, process: &OwnedHandle) -> io::Result<()> {
+fn send_ctrl_break(id: u32, process: &OwnedHandle, token: Option<&Token>) -> io::Result<()> {
     let executable = std::env::current_exe()?;
     let argv = [executable.clone().into(), CTRL_BREAK_COMMAND.into(), id.to_string().into()];
     create(Order {
@@ -124,6 +128,8 @@ fn send_ctrl_break(id: u32, process: &OwnedHandle) -> io::Result<()> {
         stdio: None,
         // We do not wait for it, so the process id has to be safe until it is done.
         held: Some(process.as_raw_handle()),
+        // As the program's own user: nobody else may have the right to its console.
+        token,
         job: None,
         flags: DETACHED_PROCESS,
     })
@@ -178,6 +184,6 @@ mod tests {
         drop(child);
         eventually("the program does not end", || has_ended(&stopper.process));
         // Here it starts the test executable, which finds no test of that name.
-        send_ctrl_break(stopper.id, &stopper.process).unwrap();
+        send_ctrl_break(stopper.id, &stopper.process, None).unwrap();
     }
 }

@@ -1,22 +1,23 @@
 //! Who may use an object that has a name: a security descriptor of our own instead of the system's
-//! default, which differs from one kind of object to the next.
+//! default, which differs from one kind of object to the next. And the names that the system has
+//! for everybody in them, SIDs.
 
 use std::ffi::{OsStr, c_void};
 use std::io;
-use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr;
 
 use windows_sys::Win32::Foundation::LocalFree;
 use windows_sys::Win32::Security::Authorization::{
-    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
+    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW,
+    ConvertStringSidToSidW, SDDL_REVISION_1,
 };
 use windows_sys::Win32::Security::{
-    ACL, GetSecurityDescriptorDacl, GetSecurityDescriptorOwner, GetTokenInformation,
-    PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
+    ACL, GetSecurityDescriptorDacl, GetSecurityDescriptorOwner, PSECURITY_DESCRIPTOR, PSID,
+    SECURITY_ATTRIBUTES, TOKEN_QUERY,
 };
-use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
-use super::handle::{check, own, wide};
+use super::handle::{check, wide};
+use super::token;
 
 /// A security descriptor in one piece (self-relative), aligned as the system's own ones are.
 #[derive(Debug)]
@@ -106,41 +107,28 @@ impl Drop for Local {
     }
 }
 
-/// The SID of the user of this process, as text.
-pub(super) fn own_user() -> io::Result<String> {
-    let mut token = ptr::null_mut();
-    // SAFETY: gives a constant that needs no closing.
-    let process = unsafe { GetCurrentProcess() };
-    // SAFETY: the pointer is valid for the call.
-    check(unsafe { OpenProcessToken(process, TOKEN_QUERY, &raw mut token) })?;
-    // SAFETY: a new handle that nobody else owns.
-    let token = unsafe { own(token) }?;
-    let memory = user_of(&token)?;
-    // SAFETY: the memory is aligned for it, and begins with such a structure by `user_of`.
-    let user = unsafe { memory.as_ptr().cast::<TOKEN_USER>().read() };
-    text_of(user.User.Sid)
+/// A SID in the system's form.
+pub(super) struct Sid(Local);
+
+impl Sid {
+    /// The SID that `text` ("S-1-5-18") is.
+    pub(super) fn parse(text: &str) -> io::Result<Self> {
+        let text = wide(OsStr::new(text))?;
+        let mut sid = ptr::null_mut();
+        // SAFETY: the text ends with a NUL, and the pointer is valid for the call.
+        check(unsafe { ConvertStringSidToSidW(text.as_ptr(), &raw mut sid) })?;
+        Ok(Self(Local(sid)))
+    }
+
+    /// For a call. Points to `self`.
+    pub(super) fn pointer(&self) -> PSID {
+        self.0.0
+    }
 }
 
-/// A TOKEN_USER, and the SID that it points to behind it.
-fn user_of(token: &OwnedHandle) -> io::Result<Vec<u64>> {
-    let mut size = 0;
-    // SAFETY: asks only how much memory is needed; this call always fails.
-    unsafe {
-        GetTokenInformation(token.as_raw_handle(), TokenUser, ptr::null_mut(), 0, &raw mut size)
-    };
-    let mut memory =
-        vec![0u64; (size as usize).max(size_of::<TOKEN_USER>()).div_ceil(size_of::<u64>())];
-    // SAFETY: the memory has at least `size` bytes.
-    check(unsafe {
-        GetTokenInformation(
-            token.as_raw_handle(),
-            TokenUser,
-            memory.as_mut_ptr().cast(),
-            size,
-            &raw mut size,
-        )
-    })?;
-    Ok(memory)
+/// The SID of the user of this process, as text.
+pub(super) fn own_user() -> io::Result<String> {
+    token::user_of(&token::own(TOKEN_QUERY)?)
 }
 
 /// `sid` has to be valid, as one that the system gave is.

@@ -10,6 +10,7 @@ use std::os::windows::io::{
     AsHandle, AsRawHandle, AsRawSocket, AsSocket, BorrowedSocket, OwnedHandle,
 };
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use windows_sys::Win32::Foundation::{
     ERROR_COMMITMENT_LIMIT, ERROR_DIRECTORY, ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY,
@@ -25,6 +26,7 @@ use super::process::Child;
 use super::quote;
 use super::socket::{Connection, ListenSocket};
 use super::stdio::Output;
+use super::token::Token;
 use crate::config::Program;
 use crate::launch::variables::Variables;
 use crate::sys::{SpawnError, SpawnStage};
@@ -39,6 +41,7 @@ pub struct Prepared {
     environment: Environment,
     directory: Vec<u16>,
     limits: JobLimits,
+    token: Option<Arc<Token>>,
 }
 
 impl Prepared {
@@ -57,7 +60,8 @@ impl Prepared {
             command_line,
             environment: Environment::new(&program.environment)?,
             directory: wide(program.cwd.as_os_str())?,
-            limits: JobLimits::new(program.tree, &program.limits)?,
+            limits: JobLimits::new(program.tree, &program.limits, program.restrict)?,
+            token: Token::new(program.restrict)?.map(Arc::new),
         })
     }
 
@@ -120,12 +124,13 @@ pub fn spawn(
         directory: Some(&program.directory),
         stdio: Some([socket.handle(), socket.handle(), stderr]),
         held: None,
+        token: program.token.as_deref(),
         job: Some(&job),
         // A console of its own that nobody sees, so that it can get CTRL_BREAK, and alone.
         flags: CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP,
     })
     .map_err(|error| SpawnError { stage: stage_of(&error), error })?;
-    Ok(Child::new(process, job))
+    Ok(Child::new(process, job, program.token.clone()))
 }
 
 /// Whether an error says that the system has too little of something now.

@@ -51,6 +51,7 @@ pub(super) fn program(mode: &str, arguments: &[&str]) -> Program {
         environment: Arc::new(environment),
         cwd: std::env::temp_dir(),
         identity: None,
+        restrict: false,
         umask: super::startup::UMASK,
         nice: None,
         limits: Vec::new(),
@@ -236,6 +237,7 @@ fn start_sleeper() -> u32 {
         directory: None,
         stdio: None,
         held: None,
+        token: None,
         job: None,
         flags: CREATE_NO_WINDOW,
     })

@@ -6,9 +6,7 @@ use std::path::Path;
 use std::ptr;
 
 use windows_sys::Win32::Foundation::{ERROR_SUCCESS, GENERIC_ALL, GENERIC_WRITE};
-use windows_sys::Win32::Security::Authorization::{
-    ConvertStringSidToSidW, GetNamedSecurityInfoW, SE_FILE_OBJECT,
-};
+use windows_sys::Win32::Security::Authorization::{GetNamedSecurityInfoW, SE_FILE_OBJECT};
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce, INHERIT_ONLY_ACE,
     LookupAccountNameW, LookupAccountSidW, OWNER_SECURITY_INFORMATION, PSID,
@@ -23,7 +21,7 @@ use windows_sys::Win32::System::SystemServices::{
 
 use super::handle::{check, wide};
 use super::identity::Identity;
-use super::security::{Local, own_user, text_of};
+use super::security::{Local, Sid, own_user, text_of};
 use super::service::SERVICE_SID;
 use crate::sys::Outsider;
 
@@ -195,11 +193,7 @@ fn name_of(sid: &str) -> String {
 }
 
 fn look_up(text: &str) -> io::Result<String> {
-    let text = wide(OsStr::new(text))?;
-    let mut sid = ptr::null_mut();
-    // SAFETY: the text ends with a NUL, and the pointer is valid for the call.
-    check(unsafe { ConvertStringSidToSidW(text.as_ptr(), &raw mut sid) })?;
-    let sid = Local(sid);
+    let sid = Sid::parse(text)?;
     let (mut name, mut domain) = ([0_u16; 256], [0_u16; 256]);
     let size = u32::try_from(name.len()).unwrap_or(0);
     let (mut name_size, mut domain_size, mut kind) = (size, size, 0);
@@ -207,7 +201,7 @@ fn look_up(text: &str) -> io::Result<String> {
     check(unsafe {
         LookupAccountSidW(
             ptr::null(),
-            sid.0,
+            sid.pointer(),
             name.as_mut_ptr(),
             &raw mut name_size,
             domain.as_mut_ptr(),

@@ -1,6 +1,36 @@
 //! What keeps sessions apart and the daemon small.
 
-use crate::harness::{Daemon, inetd, probe, service};
+use crate::harness::{Daemon, inetd, probe, service, wine};
+
+#[test]
+#[cfg_attr(not(windows), ignore = "needs the Windows program: see ci/test")]
+fn a_restricted_program_can_do_almost_nothing() {
+    let config = service("free", &probe(&["identity"]), "")
+        + &service("restricted", &probe(&["identity"]), "restrict = true");
+    let daemon = Daemon::run(&config);
+    let user = |answer: &str| answer.lines().next().unwrap().to_owned();
+    let (free, restricted) = (daemon.ask("free", ""), daemon.ask("restricted", ""));
+    assert!(free.starts_with("user "), "{free}");
+    assert_eq!(user(&free), user(&restricted));
+    assert!(restricted.contains("job 1\n"), "{restricted}");
+    // Wine makes the token and then runs the program with our own.
+    if !wine() {
+        assert!(restricted.contains("integrity 4096\n"), "{restricted}");
+        assert!(restricted.contains("privileges 1\n"), "{restricted}");
+    }
+}
+
+#[test]
+#[cfg_attr(not(windows), ignore = "needs the Windows program: see ci/test")]
+fn a_restricted_program_can_be_stopped() {
+    let keys = "restrict = true\nstop_timeout = '200ms'";
+    let mut daemon = Daemon::run(&service("stubborn", &probe(&["ignore-stop"]), keys));
+    let mut client = daemon.connect("stubborn");
+    assert_eq!(client.line(), "ready");
+    assert_eq!(daemon.stop().code, 0);
+    client.closed();
+    assert_eq!(daemon.exit_code(), 0);
+}
 
 #[test]
 #[cfg_attr(not(windows), ignore = "needs the Windows program: see ci/test")]

@@ -334,3 +334,17 @@ fn the_step_that_failed_is_told() {
     broken.path = text;
     assert_eq!(fail(&broken).stage, SpawnStage::Exec);
 }
+
+#[test]
+fn a_restricted_program_has_its_connection_too() {
+    let (listener, address) = listener();
+    let restricted = Program { restrict: true, ..program("echo", &[]) };
+    let restricted = Prepared::new(&restricted).unwrap();
+    let (mut client, child) = start(&listener, address, &restricted, None);
+    client.write_all(b"as before").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(answer(&mut client), "as before");
+    assert_eq!(status(&child), ExitStatus::Code(0));
+    // Its console belongs to it: whoever stops it has to be as restricted.
+    child.stopper().unwrap().terminate();
+}
