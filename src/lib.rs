@@ -17,6 +17,7 @@
 //!   a listener accept, or a finished program be reaped.
 //! * [`supervisor`] is the other half: signals, timers, reload, control and
 //!   the stop ladder. It runs on the main thread and never on the way of a connection.
+//! * [`relay`] moves bytes for programs that do not get the connection itself.
 //! * [`sys`] is the only place with `unsafe` code and with `cfg(unix)` or
 //!   `cfg(windows)`.
 
@@ -29,6 +30,7 @@ pub mod launch;
 pub mod listener;
 pub mod reap;
 pub mod record;
+pub mod relay;
 pub mod service;
 pub mod session;
 pub mod supervisor;

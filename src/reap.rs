@@ -8,6 +8,7 @@ use crate::config::Tree;
 use crate::front::{Front, Notice};
 use crate::record::event;
 use crate::record::log::Value;
+use crate::relay::Program;
 use crate::session::{Session, SessionId};
 use crate::sys::ExitStatus;
 use crate::sys::process::Child;
@@ -67,8 +68,32 @@ impl Ended {
         self.session.setup.config.program.tree == Tree::Leave || self.session.child.tree_is_gone()
     }
 
-    /// Writes the record and frees the slot.
+    /// The session without its program.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Ends the session, as soon as its relay is over.
     pub fn finish(self, front: &Front) {
+        if let Some(relay) = &self.session.relay {
+            relay.program_is(match self.session.setup.config.program.tree {
+                Tree::Kill => Program::Gone,
+                Tree::Leave => Program::Ended,
+            });
+        }
+        let (id, stop_timeout) = (self.session.id, self.session.setup.config.stop_timeout);
+        match front.sessions.keep(self) {
+            Some(ended) => ended.conclude(front),
+            // Whoever stops the daemon may not have seen it.
+            None if front.is_stopping() => {
+                front.notify(Notice::Deadline(id, Instant::now() + stop_timeout));
+            }
+            None => {}
+        }
+    }
+
+    /// Writes the record and frees the slot.
+    fn conclude(self, front: &Front) {
         let Self { mut session, status, duration } = self;
         if let Some(listener) = session.borrowed.take() {
             front.take_back(&listener);
@@ -88,6 +113,13 @@ impl Ended {
     }
 }
 
+/// The relay of a session is over. Its program may still run.
+pub fn relay_ended(front: &Front, id: SessionId) {
+    if let Some(ended) = front.sessions.take_kept(id) {
+        ended.conclude(front);
+    }
+}
+
 /// A step of the stop ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -101,18 +133,28 @@ pub enum Step {
 pub fn step(front: &Front, id: SessionId, step: Step) -> Option<Instant> {
     match step {
         Step::Terminate => {
-            let (stopper, timeout) = front
-                .sessions
-                .with(id, |session| (session.child.stopper(), session.setup.config.stop_timeout))?;
+            let ask = |session: &Session| {
+                (session.child.stopper().ok(), session.setup.config.stop_timeout)
+            };
+            // Of one that has ended already only the relay is left, and that is not asked.
+            let ended = |session: &Session| (None, session.setup.config.stop_timeout);
+            let sessions = &front.sessions;
+            let (stopper, timeout) =
+                sessions.with(id, ask).or_else(|| sessions.with_kept(id, ended))?;
             // Not under the lock of all sessions: on Windows this starts a process. Without a
             // stopper, for want of descriptors, the next step has to do.
-            if let Ok(stopper) = stopper {
+            if let Some(stopper) = stopper {
                 stopper.terminate();
             }
             Some(Instant::now() + timeout)
         }
         Step::Kill => {
             front.sessions.with(id, |session| session.child.kill());
+            front.sessions.with_kept(id, |session| {
+                if let Some(relay) = &session.relay {
+                    relay.give_up();
+                }
+            });
             None
         }
     }

@@ -106,6 +106,10 @@ pub struct ServiceConfig {
     pub session_timeout: Option<Duration>,
     /// How long each step of the stop ladder waits.
     pub stop_timeout: Duration,
+    /// A relayed session without traffic for that long is stopped; `None` is no limit.
+    pub idle_timeout: Option<Duration>,
+    /// How long a peer may keep a relayed session whose program has ended.
+    pub linger_timeout: Duration,
     /// Where the service begins in the file.
     pub at: Position,
     /// Where each key was written, for those that were.
@@ -186,8 +190,19 @@ pub struct Program {
     pub limits: Vec<Limit>,
     /// What happens to processes that the program leaves behind.
     pub tree: Tree,
+    /// What standard input and output are.
+    pub io: Io,
     /// Where standard error goes.
     pub stderr: Stderr,
+}
+
+/// `io`: what the standard input and output of a program are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Io {
+    /// The connection itself.
+    Socket,
+    /// A pipe; the daemon relays.
+    Pipe,
 }
 
 /// `tree`: what happens to processes that a program left behind when it ends.

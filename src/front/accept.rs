@@ -20,7 +20,7 @@ const RESOURCE_PAUSE: Duration = Duration::from_millis(200);
 
 impl Front {
     /// A listener may have a connection. It is not armed, so no other thread is here with it.
-    pub(super) fn visit(&self, listener: &Arc<Listener>) {
+    pub(super) fn visit(self: &Arc<Self>, listener: &Arc<Listener>) {
         if listener.is_closed() {
             return;
         }

@@ -23,6 +23,7 @@ use crate::reap;
 use crate::record::Recorder;
 use crate::record::event;
 use crate::record::log::Value;
+use crate::relay::Relays;
 use crate::session::stderr::StderrPipe;
 use crate::session::{SessionId, SessionTable};
 use crate::sys::poll::Poller;
@@ -100,6 +101,8 @@ pub struct Front {
     pub sessions: SessionTable,
     /// Where sessions are recorded.
     pub recorder: Recorder,
+    /// Where bytes are moved for programs that have not got the connection itself.
+    pub relays: Relays,
     listeners: Mutex<HashMap<ListenerId, Arc<Listener>>>,
     notices: UnboundedSender<Notice>,
     last_session: AtomicU64,
@@ -123,6 +126,7 @@ impl Front {
             poller,
             sessions: SessionTable::default(),
             recorder,
+            relays: Relays::default(),
             listeners: Mutex::default(),
             notices,
             last_session: AtomicU64::new(0),
@@ -171,6 +175,11 @@ impl Front {
         self.stopping.store(true, Ordering::SeqCst);
     }
 
+    /// Whether [`Front::stopping`] was called.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
     /// A program was started or reaped. The supervisor hears of the first one only.
     pub fn may_leave_orphans(&self) {
         if !self.orphans.load(Ordering::Relaxed) && !self.orphans.swap(true, Ordering::Relaxed) {
@@ -197,7 +206,7 @@ impl Front {
         }
     }
 
-    fn run(&self) {
+    fn run(self: &Arc<Self>) {
         loop {
             let token = match self.poller.wait() {
                 Ok(token) => Token::from(token),
@@ -232,7 +241,7 @@ impl Front {
         }
     }
 
-    fn deal_with(&self, token: Token) {
+    fn deal_with(self: &Arc<Self>, token: Token) {
         match token {
             Token::Listener(id) => {
                 if let Some(listener) = self.listener(id) {

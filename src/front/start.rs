@@ -7,16 +7,16 @@ use std::time::Instant;
 use super::{Front, Notice, Token};
 use crate::admission::Permit;
 use crate::launch::environment::{Ends, Facts};
-use crate::launch::{Launched, Request, launch};
+use crate::launch::{Launched, On, Request, launch};
 use crate::listener::Listener;
 use crate::listener::endpoint::Address;
 use crate::reap;
 use crate::record::Subject;
+use crate::relay::{Relay, Task};
 use crate::service::{Service, Setup};
 use crate::session::stderr::StderrPipe;
 use crate::session::{Session, SessionId};
 use crate::sys::socket::Connection;
-use crate::sys::spawn::Stdio;
 use crate::sys::{SpawnError, SpawnStage};
 
 /// How often a start is tried again that failed for want of descriptors, memory or processes.
@@ -50,16 +50,18 @@ struct Parts {
     setup: Arc<Setup>,
     permit: Permit,
     peer: Option<Address>,
+    /// What is relayed if the program has not got it itself.
+    connection: Option<Connection>,
     borrowed: Option<Arc<Listener>>,
 }
 
 impl Front {
     /// Starts the program of a connection.
-    pub(super) fn start_session(&self, mut arrival: Arrival) {
+    pub(super) fn start_session(self: &Arc<Self>, mut arrival: Arrival) {
         let id = arrival.id;
         let launched = launch(Request {
             setup: &arrival.setup,
-            stdio: Stdio::Connection(&arrival.connection),
+            on: On::Connection(&arrival.connection),
             facts: Facts {
                 service: &arrival.service.name,
                 session: id,
@@ -69,10 +71,9 @@ impl Front {
         match launched {
             Ok(launched) => {
                 let Arrival { service, setup, permit, connection, peer, .. } = arrival;
-                // The program has it now; the peer must see the end when the program ends.
-                drop(connection);
-                let peer = Some(peer);
-                self.begin(Parts { id, service, setup, permit, peer, borrowed: None }, launched);
+                let (peer, connection) = (Some(peer), Some(connection));
+                let parts = Parts { id, service, setup, permit, peer, connection, borrowed: None };
+                self.begin(parts, launched);
             }
             Err(error) if error.is_temporary() && arrival.tries < TRIES => {
                 arrival.tries += 1;
@@ -86,7 +87,7 @@ impl Front {
 
     /// Starts the server of a `wait` service on the listening socket.
     pub(super) fn start_wait_server(
-        &self,
+        self: &Arc<Self>,
         listener: &Arc<Listener>,
         service: Arc<Service>,
         setup: Arc<Setup>,
@@ -100,13 +101,14 @@ impl Front {
         let id = self.next_session();
         let ends = Ends::Listener { local: listener.local() };
         let facts = Facts { service: &service.name, session: id, ends };
-        let request = Request { setup: &setup, stdio: Stdio::Listener(listener.socket()), facts };
+        let request = Request { setup: &setup, on: On::Listener(listener.socket()), facts };
         let lent = listener.lend();
         let lent = lent.map_err(|error| SpawnError { stage: SpawnStage::Stdio, error });
         match lent.and_then(|()| launch(request)) {
             Ok(launched) => {
-                let borrowed = Some(Arc::clone(listener));
-                self.begin(Parts { id, service, setup, permit, peer: None, borrowed }, launched);
+                let (borrowed, connection) = (Some(Arc::clone(listener)), None);
+                let parts = Parts { id, service, setup, permit, peer: None, connection, borrowed };
+                self.begin(parts, launched);
             }
             Err(error) => {
                 self.failed(&service, &setup, id, None, &error);
@@ -117,9 +119,9 @@ impl Front {
     }
 
     /// A program runs: from here on it is a session.
-    fn begin(&self, parts: Parts, launched: Launched) {
-        let Parts { id, service, setup, permit, peer, borrowed } = parts;
-        let Launched { child, stderr } = launched;
+    fn begin(self: &Arc<Self>, parts: Parts, launched: Launched) {
+        let Parts { id, service, setup, permit, peer, connection, borrowed } = parts;
+        let Launched { child, stderr, relayed } = launched;
         let started = Instant::now();
         service.launched();
         if borrowed.is_none() {
@@ -132,9 +134,19 @@ impl Front {
         }
         let session_timeout = setup.config.session_timeout;
         let stop_timeout = setup.config.stop_timeout;
-        let session = Session { id, service, setup, peer, child, started, borrowed, permit };
+        // Without a relay the program has the connection now, and the peer must see the end when
+        // the program ends.
+        let task = relayed.zip(connection).map(|(program, connection)| {
+            let (setup, relay) = (Arc::clone(&setup), Relay::default());
+            Task { session: id, setup, relay, connection, program }
+        });
+        let relay = task.as_ref().map(|task| task.relay.clone());
+        let session = Session { id, service, setup, peer, child, started, relay, borrowed, permit };
         self.recorder.start(session.subject());
         self.sessions.insert(session);
+        if let Some(task) = task {
+            task.start(self);
+        }
         self.may_leave_orphans();
         // Only now, so that whoever hears of the end finds the session.
         let watched = self
@@ -147,7 +159,7 @@ impl Front {
             self.notify(Notice::Deadline(id, started + timeout));
         }
         // After the insert: whoever stops the daemon sets the flag before it looks at the table.
-        if self.stopping.load(Ordering::SeqCst) {
+        if self.is_stopping() {
             self.notify(Notice::Deadline(id, started + stop_timeout));
         }
     }

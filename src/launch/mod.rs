@@ -8,8 +8,11 @@ use std::cell::RefCell;
 
 use self::environment::Facts;
 use self::variables::Variables;
+use crate::config::Io;
 use crate::service::{Setup, StderrTo};
+use crate::sys::pipe;
 use crate::sys::process::Child;
+use crate::sys::socket::{Connection, ListenSocket};
 use crate::sys::spawn::{Stdio, spawn};
 use crate::sys::stdio::{Output, PipeReader};
 use crate::sys::{SpawnError, SpawnStage};
@@ -19,10 +22,26 @@ use crate::sys::{SpawnError, SpawnStage};
 pub struct Request<'a> {
     /// The service's settings.
     pub setup: &'a Setup,
-    /// Standard input and output.
-    pub stdio: Stdio<'a>,
+    /// What the program is for.
+    pub on: On<'a>,
     /// What the program is told about its connection.
     pub facts: Facts<'a>,
+}
+
+/// What a program is started on.
+#[derive(Clone, Copy, Debug)]
+pub enum On<'a> {
+    /// A connection. The service's `io` says what the program gets of it.
+    Connection(&'a Connection),
+    /// A listening socket.
+    Listener(&'a ListenSocket),
+}
+
+/// Our end of the standard input and output of a program that has not got the connection itself.
+#[derive(Debug)]
+pub enum OurEnd {
+    /// Of a pipe.
+    Pipe(pipe::OurEnd),
 }
 
 /// A program that runs.
@@ -32,6 +51,8 @@ pub struct Launched {
     pub child: Child,
     /// The other end of its standard error, if that goes to the log.
     pub stderr: Option<PipeReader>,
+    /// The other end of its standard input and output, if they are relayed.
+    pub relayed: Option<OurEnd>,
 }
 
 /// Starts a program. The calling thread waits until the program is loaded.
@@ -43,10 +64,10 @@ pub fn launch(request: Request<'_>) -> Result<Launched, SpawnError> {
         /// Memory that every start on this thread uses again.
         static VARIABLES: RefCell<Variables> = RefCell::default();
     }
+    let stdio_failed = |error| SpawnError { stage: SpawnStage::Stdio, error };
     let (reader, pipe) = match &request.setup.stderr {
         StderrTo::Log => {
-            let (reader, pipe) =
-                Output::pipe().map_err(|error| SpawnError { stage: SpawnStage::Stdio, error })?;
+            let (reader, pipe) = Output::pipe().map_err(stdio_failed)?;
             (Some(reader), Some(pipe))
         }
         StderrTo::Socket | StderrTo::Output(_) => (None, None),
@@ -55,9 +76,19 @@ pub fn launch(request: Request<'_>) -> Result<Launched, SpawnError> {
         StderrTo::Output(output) => Some(output),
         StderrTo::Log | StderrTo::Socket => pipe.as_ref(),
     };
-    let child = VARIABLES.with_borrow_mut(|variables| {
-        request.facts.describe(variables);
-        spawn(&request.setup.program, request.stdio, stderr, variables)
-    })?;
-    Ok(Launched { child, stderr: reader })
+    let start = |stdio| {
+        VARIABLES.with_borrow_mut(|variables| {
+            request.facts.describe(variables);
+            spawn(&request.setup.program, stdio, stderr, variables)
+        })
+    };
+    let (child, relayed) = match (request.on, request.setup.config.program.io) {
+        (On::Listener(listener), _) => (start(Stdio::Listener(listener))?, None),
+        (On::Connection(connection), Io::Socket) => (start(Stdio::Connection(connection))?, None),
+        (On::Connection(_), Io::Pipe) => {
+            let (theirs, ours) = pipe::pair().map_err(stdio_failed)?;
+            (start(Stdio::Pipe(&theirs))?, Some(OurEnd::Pipe(ours)))
+        }
+    };
+    Ok(Launched { child, stderr: reader, relayed })
 }

@@ -107,6 +107,10 @@ events! {
     UNWATCHED = 3008 Error "Stopped a program because its end could not be watched for";
     /// A program ended with 0xC0000142 before it ran: it found no room on, or no way to, its desktop.
     DESKTOP_HEAP = 3009 Warn "A program could not load: the desktop heap is used up";
+    /// No byte has moved for `idle_timeout`. The program is asked to stop.
+    IDLE = 3010 Info "Stopping an idle session";
+    /// A connection cannot be relayed, because descriptors or memory are used up.
+    CANNOT_RELAY = 3011 Warn "Cannot relay a connection";
 
     /// The configuration was read again and is in force.
     RELOADED = 4001 Info "Reloaded";

@@ -73,6 +73,17 @@ impl Recorder {
         self.write(event::EXIT, subject, &[status, duration]);
     }
 
+    /// No byte of a relayed session has moved for a long time.
+    pub fn idle(&self, subject: Subject<'_>) {
+        self.write(event::IDLE, subject, &[]);
+    }
+
+    /// The connection of a session cannot be relayed.
+    pub fn cannot_relay(&self, subject: Subject<'_>, error: &std::io::Error) {
+        let error = ("error", Value::Text(error));
+        self.limited(&self.accepts, event::CANNOT_RELAY, subject, error);
+    }
+
     /// A connection was turned away.
     pub fn refuse(&self, subject: Subject<'_>, refusal: Refusal) {
         let reason = ("reason", Value::Text(&refusal));

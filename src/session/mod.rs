@@ -9,7 +9,9 @@ use std::time::Instant;
 use crate::admission::Permit;
 use crate::listener::Listener;
 use crate::listener::endpoint::Address;
+use crate::reap::Ended;
 use crate::record::Subject;
+use crate::relay::Relay;
 use crate::service::{Service, Setup};
 use crate::sys::process::Child;
 
@@ -31,6 +33,8 @@ pub struct Session {
     pub child: Child,
     /// When it was started.
     pub started: Instant,
+    /// What moves its bytes, if the program has not got the connection itself.
+    pub relay: Option<Relay>,
     /// The listener that a `wait` server has borrowed.
     pub borrowed: Option<Arc<Listener>>,
     /// Its slot.
@@ -49,45 +53,84 @@ impl Session {
     }
 }
 
-/// The sessions whose programs run. A program that is in the table has not been reaped, so its
-/// process id is its own: signals are sent under the table's lock only.
+/// The sessions. A program of [`SessionTable::with`] and [`SessionTable::for_each`] runs, and has
+/// not been reaped, so its process id is its own: signals are sent under the table's lock only.
 #[derive(Debug, Default)]
 pub struct SessionTable {
-    sessions: Mutex<HashMap<SessionId, Session>>,
+    sessions: Mutex<Sessions>,
+}
+
+#[derive(Debug, Default)]
+struct Sessions {
+    running: HashMap<SessionId, Session>,
+    /// Their programs have ended, but their relays still have something for the peers.
+    relaying: HashMap<SessionId, Ended>,
 }
 
 impl SessionTable {
     /// Adds a session.
     pub fn insert(&self, session: Session) {
-        self.lock().insert(session.id, session);
+        self.lock().running.insert(session.id, session);
     }
 
     /// Takes a session out.
     pub fn remove(&self, id: SessionId) -> Option<Session> {
-        self.lock().remove(&id)
+        self.lock().running.remove(&id)
     }
 
     /// Looks at a session.
     pub fn with<T>(&self, id: SessionId, look: impl FnOnce(&Session) -> T) -> Option<T> {
-        self.lock().get(&id).map(look)
+        self.lock().running.get(&id).map(look)
     }
 
     /// Looks at every session.
     pub fn for_each(&self, look: impl FnMut(&Session)) {
-        self.lock().values().for_each(look);
+        self.lock().running.values().for_each(look);
     }
 
-    /// How many there are.
+    /// Keeps what has ended until its relay is over; gives it back if that is so already.
+    pub fn keep(&self, ended: Ended) -> Option<Ended> {
+        let mut sessions = self.lock();
+        let session = ended.session();
+        if session.relay.as_ref().is_none_or(Relay::is_over) {
+            return Some(ended);
+        }
+        sessions.relaying.insert(session.id, ended);
+        None
+    }
+
+    /// Takes out what [`SessionTable::keep`] has kept.
+    pub fn take_kept(&self, id: SessionId) -> Option<Ended> {
+        self.lock().relaying.remove(&id)
+    }
+
+    /// Looks at a session that is kept.
+    pub fn with_kept<T>(&self, id: SessionId, look: impl FnOnce(&Session) -> T) -> Option<T> {
+        self.lock().relaying.get(&id).map(|ended| look(ended.session()))
+    }
+
+    /// Looks at every session that is kept.
+    pub fn for_each_kept(&self, look: impl FnMut(&Session)) {
+        self.lock().relaying.values().map(Ended::session).for_each(look);
+    }
+
+    /// Whether a session is in the table.
+    pub fn contains(&self, id: SessionId) -> bool {
+        let sessions = self.lock();
+        sessions.running.contains_key(&id) || sessions.relaying.contains_key(&id)
+    }
+
+    /// How many programs run.
     pub fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().running.len()
     }
 
-    /// Whether there is none.
+    /// Whether none runs.
     pub fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        self.lock().running.is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Session>> {
+    fn lock(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -23,7 +23,7 @@ use crate::record::Recorder;
 use crate::record::announce::Announcer;
 use crate::record::event;
 use crate::record::log::{Log, Value};
-use crate::session::SessionId;
+use crate::session::{Session, SessionId};
 use crate::sys::process::Orphans;
 use crate::sys::signals::Signals;
 use crate::sys::{Request, notify, startup};
@@ -215,7 +215,7 @@ impl Supervisor {
         }
         let sessions = &self.front.sessions;
         let is_over = |timer: &Timer| match timer {
-            Timer::Stop(id, _) => sessions.with(*id, |_| ()).is_none(),
+            Timer::Stop(id, _) => !sessions.contains(*id),
             _ => false,
         };
         self.timers.take(is_over);
@@ -377,10 +377,12 @@ impl Supervisor {
         let now = Instant::now();
         let timers = &mut self.timers;
         timers.add(now + PROGRESS, Timer::Progress);
-        self.front.sessions.for_each(|session| {
+        let mut plan = |session: &Session| {
             let at = now + session.setup.config.stop_timeout;
             timers.add(at, Timer::Stop(session.id, Step::Terminate));
-        });
+        };
+        self.front.sessions.for_each(&mut plan);
+        self.front.sessions.for_each_kept(plan);
     }
 
     /// Asked a second time: kills what runs, and waits just as long as it takes to be dead.
@@ -390,6 +392,11 @@ impl Supervisor {
             loop {
                 // Again and again: a program that is just being started joins the table late.
                 self.front.sessions.for_each(|session| session.child.kill());
+                self.front.sessions.for_each_kept(|session| {
+                    if let Some(relay) = &session.relay {
+                        relay.give_up();
+                    }
+                });
                 tokio::time::sleep(KILL_AGAIN).await;
             }
         };

@@ -13,6 +13,7 @@
 //! | `machine` | facts about this machine that decide how well a configuration works |
 //! | `notify` | what a service manager is told |
 //! | `paths` | default places of files |
+//! | `pipe` | standard input and output of a program that is relayed |
 //! | `poll` | one queue of readiness events for the front threads |
 //! | `process` | a started program: its end, its tree, how it is stopped |
 //! | `program` | finding an executable by name |
@@ -39,7 +40,7 @@ mod platform;
 mod platform;
 
 pub use platform::{
-    control, desktop, eventlog, identity, inherited, machine, notify, paths, poll, process,
+    control, desktop, eventlog, identity, inherited, machine, notify, paths, pipe, poll, process,
     program, service, signals, socket, spawn, startup, stdio, trust,
 };
 

@@ -62,6 +62,27 @@ static int checksum(void)
     return count == 0 ? 0 : 1;
 }
 
+/* As checksum, but reads nothing before the other end of PORT closes. */
+static int checksum_after(int port)
+{
+    say(1, "ready\n");
+    lifeline(port);
+    return checksum();
+}
+
+/* Numbered lines of 15 bytes, and ends at once; without a number it goes on until nobody wants
+ * them. */
+static int print_lines(long lines)
+{
+    for (long line = 0; line < lines || lines == 0; line++) {
+        char text[32];
+        int size = snprintf(text, sizeof text, "%014ld\n", line);
+        if (!give_all(1, text, (size_t)size))
+            return 1;
+    }
+    return 0;
+}
+
 /* Says that it runs, and ends when its peer does. */
 static int hold(void)
 {
@@ -123,6 +144,10 @@ int main(int argc, char **argv)
         return cat();
     if (strcmp(mode, "checksum") == 0)
         return checksum();
+    if (strcmp(mode, "checksum-after") == 0)
+        return checksum_after(atoi(value));
+    if (strcmp(mode, "print") == 0)
+        return print_lines(atol(value));
     if (strcmp(mode, "hold") == 0)
         return hold();
     if (strcmp(mode, "ignore-stop") == 0)

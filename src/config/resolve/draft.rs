@@ -12,7 +12,7 @@ use crate::config::raw::{Data, Entry, Origin};
 use crate::config::report::Problem;
 use crate::config::source::{Sources, Span, Spanned};
 use crate::config::suggest::nearest;
-use crate::config::{Limit, OverLimit, SocketOptions, Stderr, Tree};
+use crate::config::{Io, Limit, OverLimit, SocketOptions, Stderr, Tree};
 use crate::sys::identity;
 
 /// A service before its names are looked up.
@@ -23,6 +23,7 @@ pub(super) struct Draft {
     pub(super) run: Vec<Spanned<OsString>>,
     pub(super) arg0: Option<String>,
     pub(super) wait: bool,
+    pub(super) io: Io,
     pub(super) stderr: Stderr,
     pub(super) user: Option<Spanned<String>>,
     pub(super) group: Option<Spanned<String>>,
@@ -41,6 +42,8 @@ pub(super) struct Draft {
     pub(super) over_limit: OverLimit,
     pub(super) session_timeout: Option<Duration>,
     pub(super) stop_timeout: Duration,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) linger_timeout: Duration,
     /// Where the value of each written key is.
     pub(super) spans: Vec<(Key, Span)>,
 }
@@ -60,6 +63,7 @@ impl Draft {
             run: Vec::new(),
             arg0: None,
             wait: false,
+            io: Io::Socket,
             stderr: Stderr::Socket,
             user: None,
             group: None,
@@ -78,6 +82,8 @@ impl Draft {
             over_limit: OverLimit::Queue,
             session_timeout: None,
             stop_timeout: Duration::from_secs(5),
+            idle_timeout: None,
+            linger_timeout: Duration::from_secs(2),
             spans: Vec::new(),
         }
     }
@@ -122,7 +128,7 @@ impl Draft {
             Key::Run => self.run = command(check)?,
             Key::Arg0 => self.arg0 = Some(check.text()?.value),
             Key::Wait => self.wait = check.boolean()?,
-            Key::Io => io(check)?,
+            Key::Io => self.io = io(check)?,
             Key::Stderr => self.stderr = stderr(check, sources)?,
             Key::User => self.user = Some(check.text()?),
             Key::Group => self.group = Some(check.text()?),
@@ -152,6 +158,13 @@ impl Draft {
             Key::StopTimeout => {
                 let range = Duration::ZERO..=Duration::from_secs(24 * 3600);
                 self.stop_timeout = check.duration(range, false)??;
+            }
+            Key::IdleTimeout => {
+                self.idle_timeout = check.duration(Duration::from_millis(1)..=YEAR, true)?;
+            }
+            Key::LingerTimeout => {
+                let range = Duration::ZERO..=Duration::from_secs(24 * 3600);
+                self.linger_timeout = check.duration(range, false)??;
             }
             // Everything else was refused: it is not available in this version.
             _ => {}
@@ -220,17 +233,16 @@ fn command(check: &mut Check<'_>) -> Option<Vec<Spanned<OsString>>> {
     Some(run)
 }
 
-fn io(check: &mut Check<'_>) -> Option<()> {
-    let later = ["pipe", "pty"];
+fn io(check: &mut Check<'_>) -> Option<Io> {
     let text = check.text()?.value;
-    if later.contains(&text.as_str()) {
+    if text == "pty" {
         let message = format!("io = \"{text}\" is not available in this version");
         return check.wrong(
             &message,
             "io = \"socket\" is the default: the program gets the connection itself",
         );
     }
-    check.choice(&[("socket", ())])
+    check.choice(&[("socket", Io::Socket), ("pipe", Io::Pipe)])
 }
 
 fn stderr(check: &mut Check<'_>, sources: &Sources) -> Option<Stderr> {

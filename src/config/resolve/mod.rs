@@ -10,6 +10,7 @@ mod environment;
 mod limits;
 mod listen;
 mod program;
+mod relay;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -105,6 +106,7 @@ impl Resolver {
         self.useless(raw, &listen);
         self.without_peers(&draft);
         let gate = Gate { rules: self.rules(&draft) };
+        self.relaying(raw, &draft);
         let program = self.program(&draft);
         let place = |(key, span): &(Key, _)| (*key, self.sources.position(*span));
         Some(Arc::new(ServiceConfig {
@@ -119,6 +121,8 @@ impl Resolver {
             gate,
             session_timeout: draft.session_timeout,
             stop_timeout: draft.stop_timeout,
+            idle_timeout: draft.idle_timeout,
+            linger_timeout: draft.linger_timeout,
             at: self.sources.position(raw.name.span),
             positions: draft.spans.iter().map(place).collect(),
         }))

@@ -39,6 +39,7 @@ impl Resolver {
             nice: draft.nice,
             limits: draft.limits.clone(),
             tree: draft.tree,
+            io: draft.io,
             stderr: draft.stderr.clone(),
         })
     }

@@ -11,6 +11,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
+pub use self::stream::Stream;
 use super::poll::Poller;
 use crate::config::SocketOptions;
 use crate::listener::endpoint::{Address, Endpoint};
@@ -152,6 +153,11 @@ impl Connection {
             Some(address) => address.into(),
             None => Address::Unix(address.as_pathname().map(Path::to_owned)),
         })
+    }
+
+    /// For use inside a tokio runtime.
+    pub fn into_async(self) -> io::Result<Stream> {
+        Stream::new(self.socket.into())
     }
 }
 
@@ -359,6 +365,8 @@ pub(super) fn remove_dead(path: &Path) -> io::Result<()> {
         Err(_) => Err(in_the_way("another program may serve this socket")),
     }
 }
+
+mod stream;
 
 #[cfg(test)]
 mod tests {

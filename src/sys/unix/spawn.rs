@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::process::Pid;
 
+use super::pipe;
 use super::process::Child;
 use super::socket::{Connection, ListenSocket};
 use super::startup;
@@ -136,6 +137,8 @@ pub enum Stdio<'a> {
     Connection(&'a Connection),
     /// The listening socket, on descriptor 0 and, as sd_listen_fds(3) wants it, on 3.
     Listener(&'a ListenSocket),
+    /// An end of a pipe, whose other end is relayed.
+    Pipe(&'a pipe::ProgramEnd),
 }
 
 /// Starts a program. `stderr` is where its standard error goes; `None` is where standard output
@@ -149,10 +152,12 @@ pub fn spawn(
     stderr: Option<&Output>,
     variables: &Variables,
 ) -> Result<Child, SpawnError> {
-    let (socket, listener) = match stdio {
-        Stdio::Connection(connection) => (connection.as_fd(), false),
-        Stdio::Listener(listener) => (listener.as_fd(), true),
+    let stdin = match stdio {
+        Stdio::Connection(connection) => connection.as_fd(),
+        Stdio::Listener(listener) => listener.as_fd(),
+        Stdio::Pipe(end) => end.as_fd(),
     };
+    let listener = matches!(stdio, Stdio::Listener(_));
     SCRATCH.with_borrow_mut(|scratch| {
         let mut listen_pid = *b"LISTEN_PID=\0\0\0\0\0\0\0\0\0\0\0";
         scratch.pointers.clear();
@@ -161,7 +166,9 @@ pub fn spawn(
         let environment_at = scratch.pointers.len();
         scratch.pointers.extend(program.environment.iter().map(|text| text.as_ptr()));
         scratch.pointers.extend(variables.iter().map(std::ffi::CStr::as_ptr));
-        scratch.pointers.push(c"Inetd_SOCK=0".as_ptr());
+        if !matches!(stdio, Stdio::Pipe(_)) {
+            scratch.pointers.push(c"Inetd_SOCK=0".as_ptr());
+        }
         if listener {
             scratch.pointers.push(c"LISTEN_FDS=1".as_ptr());
             scratch.pointers.push(listen_pid.as_ptr().cast());
@@ -172,8 +179,8 @@ pub fn spawn(
             program,
             argv: argv.as_ptr(),
             environment: environment.as_ptr(),
-            socket: socket.as_raw_fd(),
-            stderr: stderr.map_or(socket.as_raw_fd(), |output| output.as_fd().as_raw_fd()),
+            stdin: stdin.as_raw_fd(),
+            stderr: stderr.map_or(stdin.as_raw_fd(), |output| output.as_fd().as_raw_fd()),
             listen_pid: if listener { listen_pid.as_mut_ptr() } else { ptr::null_mut() },
             failure: None,
         };
@@ -211,7 +218,8 @@ struct Order<'a> {
     program: &'a Prepared,
     argv: *const *const c_char,
     environment: *const *const c_char,
-    socket: RawFd,
+    /// For standard output, too.
+    stdin: RawFd,
     stderr: RawFd,
     /// The text `LISTEN_PID=` with room for digits behind it; null without a listener.
     listen_pid: *mut u8,
@@ -278,8 +286,8 @@ fn become_program(order: &Order<'_>) -> Result<(), Failure> {
     let program = order.program;
     // A session of its own: a process group that it can never leave, and no terminal.
     call!(Process, SYS_setsid);
-    call!(Stdio, SYS_dup3, order.socket, 0, 0);
-    call!(Stdio, SYS_dup3, order.socket, 1, 0);
+    call!(Stdio, SYS_dup3, order.stdin, 0, 0);
+    call!(Stdio, SYS_dup3, order.stdin, 1, 0);
     call!(Stdio, SYS_dup3, order.stderr, 2, 0);
     if !order.listen_pid.is_null() {
         pass_listener(order)?;
@@ -319,10 +327,10 @@ fn become_program(order: &Order<'_>) -> Result<(), Failure> {
 
 /// Puts the listener on descriptor 3 and our process id into `LISTEN_PID` (sd_listen_fds(3)).
 fn pass_listener(order: &Order<'_>) -> Result<(), Failure> {
-    if order.socket == 3 {
+    if order.stdin == 3 {
         call!(Stdio, SYS_fcntl, 3, libc::F_SETFD, 0);
     } else {
-        call!(Stdio, SYS_dup3, order.socket, 3, 0);
+        call!(Stdio, SYS_dup3, order.stdin, 3, 0);
     }
     let mut pid = call!(Process, SYS_getpid);
     let mut digits = [0u8; 10];

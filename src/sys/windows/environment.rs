@@ -39,12 +39,12 @@ impl Environment {
         Ok(Self { entries })
     }
 
-    /// The block with the facts of one connection and the socket. A variable that the service
+    /// The block with the facts of one connection and its socket, if there is one. A variable that the service
     /// sets itself wins over a fact of the same name.
-    pub(super) fn block(&self, variables: &Variables, socket: &str) -> Vec<u16> {
+    pub(super) fn block(&self, variables: &Variables, socket: Option<u64>) -> Vec<u16> {
         let mut facts: Vec<Entry> =
             variables.iter().filter_map(|text| Entry::split(&text.to_string_lossy())).collect();
-        facts.extend(Entry::split(&format!("Inetd_SOCK={socket}")));
+        facts.extend(socket.and_then(|value| Entry::split(&format!("Inetd_SOCK={value}"))));
         facts.sort_by(Entry::compare);
         facts.dedup_by(|later, earlier| later.compare(earlier).is_eq());
 
@@ -136,7 +136,7 @@ mod tests {
         let mut facts = Variables::default();
         facts.push("PROTO", "TCP");
         facts.push("comment", "first");
-        let block = strings(&own.block(&facts, "312"));
+        let block = strings(&own.block(&facts, Some(312)));
         // `_` comes behind `Z`: names are compared in upper case.
         let expected =
             ["comment=first", "ComSpec=c", "Inetd_SOCK=312", "path=p", "PROTO=TCP", "_x=1", "Ö=o"];
@@ -149,7 +149,8 @@ mod tests {
         let mut facts = Variables::default();
         facts.push("PROTO", "TCP");
         facts.push("A", "=x=");
-        assert_eq!(strings(&own.block(&facts, "312")), ["A==x=", "INETD_SOCK=7", "Proto=mine"]);
+        let block = strings(&own.block(&facts, Some(312)));
+        assert_eq!(block, ["A==x=", "INETD_SOCK=7", "Proto=mine"]);
     }
 
     #[test]

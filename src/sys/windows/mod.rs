@@ -8,6 +8,7 @@ pub mod inherited;
 pub mod machine;
 pub mod notify;
 pub mod paths;
+pub mod pipe;
 pub mod poll;
 pub mod process;
 pub mod program;

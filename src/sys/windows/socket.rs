@@ -31,6 +31,7 @@ use windows_sys::Win32::Networking::WinSock::{
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::Threading::CreateEventW;
 
+pub use self::stream::Stream;
 use self::tuning::Tuning;
 use super::handle::own;
 use super::poll::Poller;
@@ -185,6 +186,11 @@ impl Connection {
         let address = SockRef::from(&self.socket).local_addr()?;
         let address = address.as_socket();
         address.map(Address::from).ok_or_else(|| unsupported("not an Internet address"))
+    }
+
+    /// For use inside a tokio runtime.
+    pub fn into_async(self) -> io::Result<Stream> {
+        Stream::new(self.socket.into())
     }
 }
 
@@ -371,6 +377,7 @@ fn check_synchronous(socket: &impl AsRawSocket) -> io::Result<()> {
     Ok(())
 }
 
+mod stream;
 mod tuning;
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! Starting a program. The connection itself is its standard input, output and error: a
-//! synchronous socket is a file to a program that knows nothing of networks.
+//! synchronous socket is a file to a program that knows nothing of networks. Or they are pipes,
+//! whose other ends are relayed.
 //!
-//! A socket is inheritable only while its program is made, and its program gets it by an explicit
+//! A socket, or an end of a pipe, is inheritable only while its program is made, and its program gets it by an explicit
 //! list, as no other process does. Any number of threads may start programs at a time.
 
 use std::ffi::OsString;
 use std::io;
+use std::marker::PhantomData;
 use std::os::windows::io::{
-    AsHandle, AsRawHandle, AsRawSocket, AsSocket, BorrowedSocket, OwnedHandle,
+    AsHandle, AsRawHandle, AsRawSocket, AsSocket, BorrowedHandle, BorrowedSocket, OwnedHandle,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use super::create::{Order, create};
 use super::environment::Environment;
 use super::handle::{inheritable_copy, set_inheritable, system_directory, wide};
 use super::job::{Job, JobLimits};
+use super::pipe;
 use super::process::Child;
 use super::quote;
 use super::socket::{Connection, ListenSocket};
@@ -86,6 +89,8 @@ pub enum Stdio<'a> {
     Connection(&'a Connection),
     /// The listening socket (`Inetd_SOCK` is its SOCKET value).
     Listener(&'a ListenSocket),
+    /// The ends of two pipes, whose other ends are relayed.
+    Pipe(&'a pipe::ProgramEnd),
 }
 
 /// Starts a program. `stderr` is where its standard error goes; `None` is where standard output
@@ -109,20 +114,16 @@ pub fn spawn(
         .map(|output| inheritable_copy(output.as_handle()))
         .transpose()
         .map_err(at(SpawnStage::Stdio))?;
-    let socket = match &stdio {
-        Stdio::Connection(connection) => connection.as_socket(),
-        Stdio::Listener(listener) => listener.as_socket(),
-    };
-    let socket = Lent::new(socket).map_err(at(SpawnStage::Stdio))?;
-    let value = socket.socket.as_raw_socket().to_string();
-    let stderr = stderr.as_ref().map_or(socket.handle(), AsRawHandle::as_raw_handle);
+    let standard = Standard::new(stdio).map_err(at(SpawnStage::Stdio))?;
+    let (stdin, stdout) = standard.handles();
+    let stderr = stderr.as_ref().map_or(stdout, AsRawHandle::as_raw_handle);
 
     let process = create(Order {
         application: &program.application,
         command_line: program.command_line.clone(),
-        environment: Some(&program.environment.block(variables, &value)),
+        environment: Some(&program.environment.block(variables, standard.socket)),
         directory: Some(&program.directory),
-        stdio: Some([socket.handle(), socket.handle(), stderr]),
+        stdio: Some([stdin, stdout, stderr]),
         held: None,
         token: program.token.as_deref(),
         job: Some(&job),
@@ -158,30 +159,62 @@ fn stage_of(error: &io::Error) -> SpawnStage {
     }
 }
 
-/// A socket that can be inherited until this is dropped.
+/// What becomes standard input and output.
+struct Standard<'a> {
+    input: Lent<'a>,
+    /// If it is not the same as the input.
+    output: Option<Lent<'a>>,
+    /// The SOCKET value, if it is a socket.
+    socket: Option<u64>,
+}
+
+impl<'a> Standard<'a> {
+    fn new(stdio: Stdio<'a>) -> io::Result<Self> {
+        let socket = match stdio {
+            Stdio::Connection(connection) => connection.as_socket(),
+            Stdio::Listener(listener) => listener.as_socket(),
+            Stdio::Pipe(end) => {
+                let (input, output) = (Lent::file(end.input())?, Some(Lent::file(end.output())?));
+                return Ok(Self { input, output, socket: None });
+            }
+        };
+        let value = Some(socket.as_raw_socket());
+        Ok(Self { input: Lent::socket(socket)?, output: None, socket: value })
+    }
+
+    fn handles(&self) -> (HANDLE, HANDLE) {
+        (self.input.handle, self.output.as_ref().unwrap_or(&self.input).handle)
+    }
+}
+
+/// A handle that can be inherited until this is dropped.
 struct Lent<'a> {
-    socket: BorrowedSocket<'a>,
+    handle: HANDLE,
+    owner: PhantomData<&'a ()>,
 }
 
 impl<'a> Lent<'a> {
-    fn new(socket: BorrowedSocket<'a>) -> io::Result<Self> {
-        let lent = Self { socket };
-        set_inheritable(lent.handle(), true)?;
-        Ok(lent)
+    /// The socket as a file.
+    fn socket(socket: BorrowedSocket<'a>) -> io::Result<Self> {
+        let value = usize::try_from(socket.as_raw_socket()).map_err(io::Error::other)?;
+        Self::new(std::ptr::with_exposed_provenance_mut(value))
     }
 
-    /// The socket as a file.
-    fn handle(&self) -> HANDLE {
-        std::ptr::with_exposed_provenance_mut(
-            usize::try_from(self.socket.as_raw_socket()).unwrap_or_default(),
-        )
+    fn file(file: BorrowedHandle<'a>) -> io::Result<Self> {
+        Self::new(file.as_raw_handle())
+    }
+
+    fn new(handle: HANDLE) -> io::Result<Self> {
+        let lent = Self { handle, owner: PhantomData };
+        set_inheritable(handle, true)?;
+        Ok(lent)
     }
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         // Nothing would leak even if this failed: every program has its own list.
-        drop(set_inheritable(self.handle(), false));
+        drop(set_inheritable(self.handle, false));
     }
 }
 

@@ -25,7 +25,7 @@ use super::poll::Poller;
 use super::process::Child;
 use super::quote;
 use super::socket::{Connection, ListenSocket};
-use crate::config::{Program, SocketOptions, Stderr, Tree};
+use crate::config::{Io, Program, SocketOptions, Stderr, Tree};
 use crate::listener::endpoint::Endpoint;
 
 /// What the program does.
@@ -56,6 +56,7 @@ pub(super) fn program(mode: &str, arguments: &[&str]) -> Program {
         nice: None,
         limits: Vec::new(),
         tree: Tree::Kill,
+        io: Io::Socket,
         stderr: Stderr::Socket,
     }
 }

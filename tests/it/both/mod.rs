@@ -10,6 +10,7 @@ mod launch;
 mod life;
 mod limits;
 mod records;
+mod relay;
 mod reload;
 mod serve;
 mod stderr;

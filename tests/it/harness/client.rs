@@ -75,6 +75,17 @@ impl Client {
         String::from_utf8_lossy(&bytes).replace("\r\n", "\n")
     }
 
+    /// What comes, to read without interpretation.
+    pub fn reader(&mut self) -> impl Read {
+        &mut self.stream
+    }
+
+    /// Breaks off: the other end sees a reset.
+    pub fn reset(self) {
+        let socket = socket2::SockRef::from(self.stream.get_ref());
+        socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    }
+
     /// Reads until `buffer` is full.
     #[track_caller]
     pub fn exactly(&mut self, buffer: &mut [u8]) {

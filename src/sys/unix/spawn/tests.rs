@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::*;
-use crate::config::{Limit, SocketOptions, Stderr, Tree};
+use crate::config::{Io, Limit, SocketOptions, Stderr, Tree};
 use crate::listener::endpoint::Endpoint;
 use crate::sys::ExitStatus;
 use crate::sys::poll::Poller;
@@ -21,6 +21,7 @@ fn program(argv: &[&str]) -> Program {
         nice: None,
         limits: Vec::new(),
         tree: Tree::Kill,
+        io: Io::Socket,
         stderr: Stderr::Socket,
     }
 }

@@ -1,0 +1,193 @@
+//! Both directions of one relay, and the rules of its end.
+//!
+//! * The peer's end of data becomes the end of the program's input, and only that.
+//! * The end of the program's output is passed on, behind the last byte. If the program takes
+//!   nothing any more either, what the peer still sends is read and dropped until it closes, or
+//!   for `linger`: a socket that is closed with unread data resets the connection, and that
+//!   destroys what the peer has not read yet.
+//! * A peer that is gone ends the relay.
+//! * When nothing is left of the program, a peer that takes nothing for `linger` is given up.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, Sleep};
+
+use super::pump::{Event, Pump};
+use super::{Program, Shared};
+
+/// The times of a relay.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// No byte in either direction for that long is told.
+    pub(super) idle: Option<Duration>,
+    /// How long a peer may keep a relay whose program has ended.
+    pub(super) linger: Duration,
+}
+
+/// How a relay ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing more will come from either side, or it was given up.
+    Over,
+    /// The peer is gone.
+    PeerGone,
+}
+
+/// What happens when the time is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    TellIdle,
+    GiveUp,
+}
+
+/// A relay between a peer and a program's standard input and output.
+pub(super) struct Duplex<'a, P, Q, T> {
+    peer: P,
+    program: Q,
+    /// From the peer to the program.
+    up: Pump,
+    /// From the program to the peer.
+    down: Pump,
+    shared: &'a Shared,
+    times: Times,
+    /// Called once, when no byte has moved for the idle time.
+    tell_idle: Option<T>,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// How the program was when it was looked at last.
+    state: Program,
+    /// When a byte moved last.
+    moved: Instant,
+    /// When a byte moved towards the peer last, or the program ended.
+    moved_down: Instant,
+    /// Since when there is nothing left to do but to wait for the peer to close.
+    lingers: Option<Instant>,
+}
+
+impl<'a, P, Q, T> Duplex<'a, P, Q, T>
+where
+    P: AsyncRead + AsyncWrite + Unpin,
+    Q: AsyncRead + AsyncWrite + Unpin,
+    T: FnOnce(),
+{
+    pub(super) fn new(peer: P, program: Q, shared: &'a Shared, times: Times, tell_idle: T) -> Self {
+        let now = Instant::now();
+        Self {
+            peer,
+            program,
+            up: Pump::new(),
+            down: Pump::new(),
+            shared,
+            times,
+            tell_idle: Some(tell_idle),
+            timer: None,
+            state: Program::Runs,
+            moved: now,
+            moved_down: now,
+            lingers: None,
+        }
+    }
+
+    /// Relays until it is over, and closes both sides.
+    pub(super) async fn run(mut self) -> End
+    where
+        T: Unpin,
+    {
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        loop {
+            let Some(state) = self.shared.look(context) else { return Poll::Ready(End::Over) };
+            if self.state != state {
+                self.state = state;
+                self.moved_down = Instant::now();
+            }
+            if let Some(end) = self.move_bytes(context) {
+                return Poll::Ready(end);
+            }
+            match self.next_due() {
+                Some((at, due)) if self.is_time(context, at) => match due {
+                    Due::TellIdle => {
+                        if let Some(tell_idle) = self.tell_idle.take() {
+                            tell_idle();
+                        }
+                    }
+                    Due::GiveUp => return Poll::Ready(End::Over),
+                },
+                _ => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Moves what can be moved now.
+    fn move_bytes(&mut self, context: &mut Context<'_>) -> Option<End> {
+        let (mut up, mut down) = (0, 0);
+        match self.down.poll(context, &mut self.program, &mut self.peer, &mut down) {
+            Poll::Ready(Event::SinkFailed) => return Some(End::PeerGone),
+            Poll::Ready(Event::SourceFailed) => return Some(End::Over),
+            Poll::Ready(Event::Ended) | Poll::Pending => {}
+        }
+        if self.down.has_ended() && self.state != Program::Runs {
+            // Nobody reads it.
+            self.up.drop_all();
+        }
+        loop {
+            match self.up.poll(context, &mut self.peer, &mut self.program, &mut up) {
+                Poll::Ready(Event::SourceFailed) => return Some(End::PeerGone),
+                // The program has closed its input, and may still have something to say.
+                Poll::Ready(Event::SinkFailed) => self.up.drop_all(),
+                Poll::Ready(Event::Ended) | Poll::Pending => break,
+            }
+        }
+        if up + down > 0 {
+            self.moved = Instant::now();
+        }
+        if down > 0 {
+            self.moved_down = self.moved;
+        }
+        if self.down.has_ended() {
+            if self.up.has_ended() {
+                return Some(End::Over);
+            }
+            if self.up.is_dropping() {
+                self.lingers.get_or_insert_with(Instant::now);
+            }
+        }
+        None
+    }
+
+    /// What happens next if no byte moves.
+    fn next_due(&self) -> Option<(Instant, Due)> {
+        if let Some(since) = self.lingers {
+            return Some((since + self.times.linger, Due::GiveUp));
+        }
+        if self.state == Program::Gone {
+            return Some((self.moved_down + self.times.linger, Due::GiveUp));
+        }
+        let idle = self.times.idle.filter(|_| self.tell_idle.is_some())?;
+        Some((self.moved + idle, Due::TellIdle))
+    }
+
+    /// Whether it is that time. If not, the task is woken then, or earlier.
+    fn is_time(&mut self, context: &mut Context<'_>, at: Instant) -> bool {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        // Not for each byte: a timer that is too early is set anew when it fires.
+        if timer.deadline() > at {
+            timer.as_mut().reset(at);
+        }
+        while timer.as_mut().poll(context).is_ready() {
+            if Instant::now() >= at {
+                return true;
+            }
+            timer.as_mut().reset(at);
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+//! Relays: between a peer and a program that has not got the connection itself (`io = "pipe"`,
+//! `io = "pty"`), every byte goes through the daemon. There is one relay for everything that is
+//! not the plain socket; it is written for any two streams.
+//!
+//! Relays run on a runtime of their own, so that they use all processors and never hold up the
+//! front or the supervisor. It is started for the first relayed session: a daemon that has none
+//! does not pay for it.
+
+mod duplex;
+mod pump;
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use self::duplex::{Duplex, End, Times};
+use crate::front::{Front, Notice};
+use crate::launch::OurEnd;
+use crate::reap;
+use crate::service::Setup;
+use crate::session::SessionId;
+use crate::sys::socket::Connection;
+
+/// Stack of a thread that relays.
+const STACK: usize = 256 * 1024;
+
+/// Where relays run.
+#[derive(Debug, Default)]
+pub struct Relays {
+    runtime: Mutex<Option<Runtime>>,
+}
+
+impl Relays {
+    /// The runtime, which the first call starts.
+    ///
+    /// # Errors
+    /// There is no memory, thread or descriptor for it.
+    pub fn runtime(&self) -> io::Result<Handle> {
+        let mut runtime = lock(&self.runtime);
+        if let Some(runtime) = &*runtime {
+            return Ok(runtime.handle().clone());
+        }
+        let new = Builder::new_multi_thread()
+            .worker_threads(std::thread::available_parallelism().map_or(1, usize::from))
+            .thread_name("relay")
+            .thread_stack_size(STACK)
+            .enable_all()
+            .build()?;
+        Ok(runtime.insert(new).handle().clone())
+    }
+}
+
+impl Drop for Relays {
+    fn drop(&mut self) {
+        // Whoever drops us may be a task itself, and must not wait.
+        if let Some(runtime) = lock(&self.runtime).take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What a session and its relay tell each other.
+#[derive(Clone, Debug, Default)]
+pub struct Relay {
+    shared: Arc<Shared>,
+}
+
+/// How the program of a relay is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Program {
+    /// It runs.
+    #[default]
+    Runs,
+    /// It has ended; what it left behind may still read and write.
+    Ended,
+    /// Nothing of it is left.
+    Gone,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    program: Program,
+    given_up: bool,
+    over: bool,
+    waker: Option<Waker>,
+}
+
+impl Relay {
+    /// The program has ended. The relay still passes on what is under way.
+    pub fn program_is(&self, program: Program) {
+        self.shared.change(|state| state.program = program);
+    }
+
+    /// Ends the relay, whatever is under way.
+    pub fn give_up(&self) {
+        self.shared.change(|state| state.given_up = true);
+    }
+
+    /// Whether it has ended, and both its sides are closed.
+    pub fn is_over(&self) -> bool {
+        self.shared.lock().over
+    }
+}
+
+impl Shared {
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        change(&mut state);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// How the program is; `None` if the relay is given up. The task is woken when that changes.
+    fn look(&self, context: &Context<'_>) -> Option<Program> {
+        let mut state = self.lock();
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            waker => *waker = Some(context.waker().clone()),
+        }
+        (!state.given_up).then_some(state.program)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// A relay that is to begin.
+#[derive(Debug)]
+pub struct Task {
+    /// The session, which is in the table already.
+    pub session: SessionId,
+    /// Its settings.
+    pub setup: Arc<Setup>,
+    /// What the session has of it.
+    pub relay: Relay,
+    /// The peer.
+    pub connection: Connection,
+    /// The program.
+    pub program: OurEnd,
+}
+
+impl Task {
+    /// Begins to relay.
+    pub fn start(self, front: &Arc<Front>) {
+        let Self { session, setup, relay, connection, program } = self;
+        // From here on the end is announced, however it comes.
+        let session = Carrier { front: Arc::clone(front), session, setup, relay };
+        let runtime = match front.relays.runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => return session.cannot_relay(&error),
+        };
+        runtime.spawn(async move {
+            if let Err(error) = session.run(connection, program).await {
+                session.cannot_relay(&error);
+            }
+        });
+    }
+}
+
+/// Relays for one session, and tells that the relay is over when it is dropped.
+struct Carrier {
+    front: Arc<Front>,
+    session: SessionId,
+    setup: Arc<Setup>,
+    relay: Relay,
+}
+
+impl Carrier {
+    async fn run(&self, connection: Connection, program: OurEnd) -> io::Result<()> {
+        let peer = connection.into_async()?;
+        match program {
+            OurEnd::Pipe(program) => self.carry(peer, program.into_async()?).await,
+        }
+        Ok(())
+    }
+
+    async fn carry<P, Q>(&self, peer: P, program: Q)
+    where
+        P: AsyncRead + AsyncWrite + Unpin,
+        Q: AsyncRead + AsyncWrite + Unpin,
+    {
+        let config = &self.setup.config;
+        let times = Times { idle: config.idle_timeout, linger: config.linger_timeout };
+        let tell_idle = || {
+            let recorder = &self.front.recorder;
+            self.front.sessions.with(self.session, |session| recorder.idle(session.subject()));
+            self.stop_after(Duration::ZERO);
+        };
+        let duplex = Duplex::new(peer, program, &self.relay.shared, times, tell_idle);
+        if duplex.run().await == End::PeerGone {
+            self.stop_after(config.stop_timeout);
+        }
+    }
+
+    fn cannot_relay(&self, error: &io::Error) {
+        let recorder = &self.front.recorder;
+        self.front
+            .sessions
+            .with(self.session, |session| recorder.cannot_relay(session.subject(), error));
+        self.stop_after(self.setup.config.stop_timeout);
+    }
+
+    /// The stop ladder begins after that time, unless the session has ended by then.
+    fn stop_after(&self, time: Duration) {
+        self.front.notify(Notice::Deadline(self.session, Instant::now() + time));
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        self.relay.shared.lock().over = true;
+        reap::relay_ended(&self.front, self.session);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

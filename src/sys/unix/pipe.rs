@@ -1,0 +1,93 @@
+//! `io = "pipe"`: standard input and output of a program are one end of a pair of connected
+//! sockets, and ours is the other.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use rustix::net::{RecvFlags, Shutdown, recv};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The program's end.
+#[derive(Debug)]
+pub struct ProgramEnd {
+    fd: OwnedFd,
+}
+
+/// Our end.
+#[derive(Debug)]
+pub struct OurEnd {
+    socket: UnixStream,
+}
+
+/// Makes both.
+pub fn pair() -> io::Result<(ProgramEnd, OurEnd)> {
+    let (theirs, ours) = UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    Ok((ProgramEnd { fd: theirs.into() }, OurEnd { socket: ours }))
+}
+
+impl AsFd for ProgramEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl OurEnd {
+    /// For use inside a tokio runtime.
+    pub fn into_async(self) -> io::Result<Stream> {
+        Ok(Stream { socket: tokio::net::UnixStream::from_std(self.socket)? })
+    }
+}
+
+/// Our end: what is written is the program's input, whose end is told by `shutdown`; what is read
+/// is its output.
+#[derive(Debug)]
+pub struct Stream {
+    socket: tokio::net::UnixStream,
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // An error means what the end of the file means: a program that ends with unread input
+        // resets the connection, behind its last byte.
+        ready!(Pin::new(&mut self.socket).poll_read(context, buffer)).ok();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // The program shall find the end of its input, and an error only if it writes. A socket
+        // that is closed with unread data would make an error of both.
+        if rustix::net::shutdown(&self.socket, Shutdown::Both).is_ok() {
+            let mut unread = [0; 4096];
+            while matches!(recv(&self.socket, &mut unread[..], RecvFlags::DONTWAIT), Ok((1.., _))) {
+            }
+        }
+    }
+}

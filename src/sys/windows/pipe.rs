@@ -1,0 +1,228 @@
+//! Pipes between a program and us. The program's ends are synchronous, as the C library expects
+//! of its files; ours are not, so that no thread has to wait for them.
+//!
+//! `io = "pipe"` takes one pipe for each direction. Two files, so the system does not make a
+//! program's reads and writes wait for each other, as it does with one synchronous socket.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::windows::io::{AsHandle, BorrowedHandle, FromRawHandle, IntoRawHandle, OwnedHandle};
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::windows::named_pipe::NamedPipeServer;
+use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, PIPE_ACCESS_INBOUND, PIPE_ACCESS_OUTBOUND,
+};
+use windows_sys::Win32::System::Pipes::{
+    CreateNamedPipeW, PIPE_READMODE_BYTE, PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE, PIPE_WAIT,
+};
+
+use super::handle::wide;
+use super::security::Descriptor;
+
+/// Bytes that the system keeps for a pipe.
+const BUFFER: u32 = 4096;
+/// Bytes that are written to a pipe at a time: as many are copied, and kept for the next time.
+const LONGEST_WRITE: usize = 16 * 1024;
+
+/// The program's end.
+#[derive(Debug)]
+pub struct ProgramEnd {
+    input: OwnedHandle,
+    output: OwnedHandle,
+}
+
+/// Our end.
+#[derive(Debug)]
+pub struct OurEnd {
+    input: Writer,
+    output: Reader,
+}
+
+/// Makes both.
+pub fn pair() -> io::Result<(ProgramEnd, OurEnd)> {
+    let (our_input, input) = to_program()?;
+    let (our_output, output) = from_program()?;
+    Ok((ProgramEnd { input, output }, OurEnd { input: our_input, output: our_output }))
+}
+
+impl ProgramEnd {
+    /// Its standard input.
+    pub(super) fn input(&self) -> BorrowedHandle<'_> {
+        self.input.as_handle()
+    }
+
+    /// Its standard output.
+    pub(super) fn output(&self) -> BorrowedHandle<'_> {
+        self.output.as_handle()
+    }
+}
+
+impl OurEnd {
+    /// For use inside a tokio runtime.
+    pub fn into_async(self) -> io::Result<Stream> {
+        Ok(Stream { input: Some(self.input.into_async()?), output: self.output.into_async()? })
+    }
+}
+
+/// Our end: what is written is the program's input, whose end is told by `shutdown`; what is read
+/// is its output.
+#[derive(Debug)]
+pub struct Stream {
+    input: Option<NamedPipeServer>,
+    output: AsyncReader,
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // An error means what the end of the file means: nothing more will come.
+        ready!(Pin::new(&mut self.output).poll_read(context, buffer)).ok();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Some(input) = &mut self.input else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        Pin::new(input).poll_write(context, &data[..data.len().min(LONGEST_WRITE)])
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The program reads what is in the pipe, and what is still being written to it: closing
+        // does not stop a write that has begun.
+        self.input = None;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Our end of a pipe that a program reads.
+#[derive(Debug)]
+pub(super) struct Writer {
+    handle: OwnedHandle,
+}
+
+impl Writer {
+    /// For use inside a tokio runtime.
+    pub(super) fn into_async(self) -> io::Result<NamedPipeServer> {
+        // SAFETY: the server end of a named pipe, open for overlapped calls, and nobody else's.
+        unsafe { NamedPipeServer::from_raw_handle(self.handle.into_raw_handle()) }
+    }
+}
+
+/// Our end of a pipe that a program writes.
+#[derive(Debug)]
+pub struct Reader {
+    handle: OwnedHandle,
+}
+
+impl Reader {
+    /// For use inside a tokio runtime.
+    pub fn into_async(self) -> io::Result<AsyncReader> {
+        // SAFETY: the server end of a named pipe, open for overlapped calls, and nobody else's.
+        let pipe = unsafe { NamedPipeServer::from_raw_handle(self.handle.into_raw_handle()) }?;
+        Ok(AsyncReader { pipe })
+    }
+}
+
+/// A reading end that tokio watches. When every writing end is closed, it is at its end.
+#[derive(Debug)]
+pub struct AsyncReader {
+    pipe: NamedPipeServer,
+}
+
+impl AsyncRead for AsyncReader {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.pipe).poll_read(context, buffer) {
+            // Windows calls the end of a pipe broken.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Poll::Ready(Ok(()))
+            }
+            other => other,
+        }
+    }
+}
+
+/// A pipe that a program reads: our end and its.
+pub(super) fn to_program() -> io::Result<(Writer, OwnedHandle)> {
+    let (ours, name) = create(PIPE_ACCESS_OUTBOUND)?;
+    let theirs = File::options().read(true).open(name)?;
+    Ok((Writer { handle: ours }, theirs.into()))
+}
+
+/// A pipe that a program writes: our end and its.
+pub(super) fn from_program() -> io::Result<(Reader, OwnedHandle)> {
+    let (ours, name) = create(PIPE_ACCESS_INBOUND)?;
+    let theirs = File::options().write(true).open(name)?;
+    Ok((Reader { handle: ours }, theirs.into()))
+}
+
+/// Our end of a new pipe, and the name under which the other end is opened. That is what connects
+/// the two: ConnectNamedPipe would only say that this has happened.
+fn create(direction: u32) -> io::Result<(OwnedHandle, String)> {
+    let name = unused_name();
+    let text = wide(OsStr::new(&name))?;
+    let attributes = rights()?.attributes();
+    // A name that somebody guessed and holds is an error.
+    // SAFETY: the name ends with a NUL; the attributes, and the descriptor that they point to,
+    // outlive the call.
+    let handle = unsafe {
+        CreateNamedPipeW(
+            text.as_ptr(),
+            direction | FILE_FLAG_OVERLAPPED | FILE_FLAG_FIRST_PIPE_INSTANCE,
+            PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
+            1,
+            BUFFER,
+            BUFFER,
+            0,
+            &raw const attributes,
+        )
+    };
+    if handle == INVALID_HANDLE_VALUE {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a new handle that nobody else owns.
+    Ok((unsafe { OwnedHandle::from_raw_handle(handle) }, name))
+}
+
+/// A name that nobody has. Anonymous pipes have no overlapped calls, so pipes need names.
+fn unused_name() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+    format!(r"\\.\pipe\inetd-io-{}-{count}-{time:x}", std::process::id())
+}
+
+/// Who may open a pipe in the moment between its making and the opening of the other end.
+fn rights() -> io::Result<&'static Descriptor> {
+    static RIGHTS: OnceLock<Descriptor> = OnceLock::new();
+    if let Some(rights) = RIGHTS.get() {
+        return Ok(rights);
+    }
+    let rights = Descriptor::ours_alone()?;
+    Ok(RIGHTS.get_or_init(|| rights))
+}
