@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
+use crate::config::FileFormat;
 use crate::config::keys::{Availability, Key, Kind, SERVICE};
 
 /// Our own executable calls itself with this to send CTRL_BREAK, which a process can only do from
@@ -308,17 +309,7 @@ fn format() -> Arg {
     Arg::new("format")
         .long("format")
         .value_name("FORMAT")
-        .value_parser(PossibleValuesParser::new([
-            "auto",
-            "toml",
-            "inetd",
-            "freebsd",
-            "netbsd",
-            "openbsd",
-            "inetutils",
-            "busybox",
-            "xinetd",
-        ]))
+        .value_parser(PossibleValuesParser::new(FileFormat::names()))
         .default_value("auto")
         .help("What kind of file it is, if its name does not tell")
 }

@@ -11,7 +11,7 @@ use super::raw::{Layer, Origin, Raw, RawService};
 use super::report::Problem;
 use super::source::{Source, Span, Spanned};
 use super::xinetd_conf::{self, Item};
-use super::{FileFormat, glob, inetd_conf, toml_file};
+use super::{FileFormat, glob, inetd_conf, systemd, toml_file, wininetd};
 
 /// A larger file is not a configuration.
 const MAX_SIZE: u64 = 16 << 20;
@@ -79,7 +79,7 @@ impl Files {
             let message = format!("there is no configuration in the folder {}", path.display());
             self.raw.problems.push(
                 Problem::error_nowhere(message)
-                    .help("files whose names end in .toml or .conf are read"),
+                    .help("files whose names end in .toml, .conf or .socket are read"),
             );
         }
         for file in files {
@@ -99,14 +99,19 @@ impl Files {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let base = absolute.parent().unwrap_or(&absolute);
         let format = self.format_of(path, &text);
+        let text = match format {
+            FileFormat::Wininetd => wininetd::without_passwords(&text),
+            _ => text,
+        };
         let source = Source::new(path.into(), base.into(), text.into());
         let Some(file) = self.raw.sources.add(source) else {
-            let message = format!("cannot read {}: there are too many files", path.display());
-            self.raw.problems.push(Problem::error_nowhere(message));
+            self.too_many(path);
             return Origin::Toml;
         };
         match format {
             FileFormat::Xinetd => self.xinetd(path, file),
+            FileFormat::Systemd => self.systemd(file),
+            FileFormat::Wininetd => wininetd::read(&mut self.raw, file),
             FileFormat::Auto | FileFormat::Toml => self.toml(path, file, invalid, role),
             FileFormat::Inetd => self.classic(path, file, None),
             FileFormat::Freebsd => self.classic(path, file, Some(Dialect::Freebsd)),
@@ -133,8 +138,14 @@ impl Files {
         if is_xinetd(path) || inetd_conf::is_xinetd(text) {
             return FileFormat::Xinetd;
         }
+        if systemd::is_socket(path) {
+            return FileFormat::Systemd;
+        }
         let mut lines = text.lines().map(str::trim);
         let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
+        if first.is_some_and(wininetd::is_wininetd) {
+            return FileFormat::Wininetd;
+        }
         let code = first.and_then(|line| line.split('#').next()).unwrap_or_default().trim_end();
         // `[::1]:7000 stream ...` begins with a bracket, too, but does not end with one.
         let is_table = code.starts_with('[') && code.ends_with(']');
@@ -181,6 +192,30 @@ impl Files {
         }
         self.open.pop();
         self.format = outer;
+    }
+
+    /// A socket unit, and the service unit that it starts.
+    fn systemd(&mut self, file: u16) {
+        let socket = systemd::socket(&mut self.raw, file);
+        let role = Role::Included(socket.at, Arc::default());
+        let text = match self.text(&socket.service, &role) {
+            Ok((text, _)) => text,
+            Err(problem) => {
+                self.raw.problems.push(*problem);
+                return;
+            }
+        };
+        let base = Arc::clone(&self.raw.sources.get(file).base);
+        let source = Source::new(socket.service.as_path().into(), base, text.into());
+        match self.raw.sources.add(source) {
+            Some(service) => systemd::service(&mut self.raw, service, socket),
+            None => self.too_many(&socket.service),
+        }
+    }
+
+    fn too_many(&mut self, path: &Path) {
+        let message = format!("cannot read {}: there are too many files", path.display());
+        self.raw.problems.push(Problem::error_nowhere(message));
     }
 
     /// The files that xinetd reads of a folder; `at` is where it is included.
@@ -370,7 +405,7 @@ fn folder(path: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(path)? {
         let name = entry?.file_name();
         let text = name.to_string_lossy();
-        if glob::matches("*.toml", &text) || glob::matches("*.conf", &text) {
+        if ["*.toml", "*.conf", "*.socket"].iter().any(|pattern| glob::matches(pattern, &text)) {
             files.push(path.join(name));
         }
     }

@@ -1,7 +1,7 @@
 //! The configuration: every format is read into one checked [`Config`].
 //!
 //! ```text
-//! files --> toml_file | inetd_conf | xinetd_conf --> raw --> resolve --> Config
+//! files --> toml_file | inetd_conf | xinetd_conf | systemd | wininetd --> raw --> resolve --> Config
 //!                                       \________________> Report
 //! ```
 //!
@@ -23,10 +23,12 @@ mod resolve;
 mod services_file;
 mod source;
 pub mod suggest;
+mod systemd;
 mod toml_file;
 mod toml_syntax;
 mod toml_text;
 mod value;
+mod wininetd;
 mod xinetd_conf;
 
 use std::path::Path;
@@ -60,10 +62,14 @@ pub enum FileFormat {
     Busybox,
     /// `xinetd.conf`.
     Xinetd,
+    /// A `.socket` unit of systemd, with the `.service` unit beside it.
+    Systemd,
+    /// The file of WinInetd.
+    Wininetd,
 }
 
 impl FileFormat {
-    const NAMES: [(&str, Self); 9] = [
+    const NAMES: [(&str, Self); 11] = [
         ("auto", Self::Auto),
         ("toml", Self::Toml),
         ("inetd", Self::Inetd),
@@ -73,12 +79,19 @@ impl FileFormat {
         ("inetutils", Self::Inetutils),
         ("busybox", Self::Busybox),
         ("xinetd", Self::Xinetd),
+        ("systemd", Self::Systemd),
+        ("wininetd", Self::Wininetd),
     ];
+
+    /// The names of all formats, as options and messages have them.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::NAMES.into_iter().map(|(name, _)| name)
+    }
 }
 
 /// A format has another name.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("unknown format `{name}`: use {}", suggest::enumerate(FileFormat::NAMES.map(|(name, _)| name)))]
+#[error("unknown format `{name}`: use {}", suggest::enumerate(FileFormat::names()))]
 pub struct UnknownFormat {
     name: String,
 }

@@ -99,6 +99,8 @@ fn a_converted_file_means_the_same() {
         ("openbsd.conf", "openbsd"),
         ("inetutils.conf", "inetutils"),
         ("busybox.conf", "busybox"),
+        ("wininetd.conf", "wininetd"),
+        ("systemd/one.socket", "auto"),
     ];
     for (name, format) in samples {
         let original = good(name, format);
@@ -257,6 +259,21 @@ fn each_dialect_is_read_as_its_own() {
     let config = good("busybox.conf", "busybox");
     assert_eq!(argv(service(&config, "7001")), ["sh", "-c", "exit"]);
     assert_eq!(listens(service(&config, "7002")), ["tcp://[::]:7002"]);
+}
+
+#[test]
+fn a_socket_unit_is_read_with_its_service() {
+    if FAMILY == Family::Windows {
+        return;
+    }
+    let raw = files::read(Path::new("tests/data/good/systemd"), FileFormat::Auto).0;
+    let names: Vec<_> = raw.services.iter().map(|service| service.name.value.as_str()).collect();
+    assert_eq!(names, ["one", "upper"]);
+    let config = good("systemd/one.socket", "auto");
+    let one = service(&config, "one");
+    assert_eq!(listens(one), ["tcp://[::]:7021"]);
+    assert!(one.wait && !one.socket.keepalive);
+    assert_eq!((one.socket.backlog, one.max_sessions), (65_535, None));
 }
 
 #[test]

@@ -167,6 +167,13 @@ impl Parser<'_> {
     }
 
     fn inside(&mut self, head: Head, mut body: Body, words: Vec<Word>) {
+        let is_head = words[0].value == "service" && words.len() == 2;
+        if is_head || words.len() == 1 && words[0].value == "defaults" {
+            self.missing_end(head.keyword);
+            self.state = State::Outside;
+            let first = words[0].clone();
+            return self.line(&first, words);
+        }
         let Some(attribute) = self.attribute(words) else {
             // What follows may be fine, and its problems are worth to be told.
             body.incomplete = true;
@@ -238,6 +245,10 @@ impl Parser<'_> {
             State::Inside(head, _) => head.keyword,
             State::Skipping(at) => *at,
         };
+        self.missing_end(at);
+    }
+
+    fn missing_end(&mut self, at: Span) {
         let problem = Problem::error(at, "the entry has no end");
         self.problems.push(problem.help("write `}` alone on a line behind it"));
     }
