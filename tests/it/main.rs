@@ -16,6 +16,7 @@ mod harness;
 
 mod both;
 mod config_errors;
+mod default_config;
 #[cfg(unix)]
 mod linux;
 mod windows;
