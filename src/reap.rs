@@ -9,7 +9,7 @@ use crate::front::{Front, Notice};
 use crate::record::event;
 use crate::record::log::Value;
 use crate::relay::Program;
-use crate::session::{Session, SessionId};
+use crate::session::{Session, SessionId, Stage};
 use crate::sys::ExitStatus;
 use crate::sys::process::Child;
 
@@ -52,6 +52,7 @@ fn conclude(front: &Front, session: Session, reap: impl FnOnce(&Child) -> ExitSt
         session.child.kill_tree();
     }
     let status = reap(&session.child);
+    session.stage.advance(Stage::Ending);
     let duration = session.started.elapsed();
     let ended = Ended { session, status, duration };
     if ended.is_over() {
@@ -134,6 +135,7 @@ pub fn step(front: &Front, id: SessionId, step: Step) -> Option<Instant> {
     match step {
         Step::Terminate => {
             let ask = |session: &Session| {
+                session.stage.advance(Stage::Stopping);
                 (session.child.stopper().ok(), session.setup.config.stop_timeout)
             };
             // Of one that has ended already only the relay is left, and that is not asked.
@@ -149,7 +151,10 @@ pub fn step(front: &Front, id: SessionId, step: Step) -> Option<Instant> {
             Some(Instant::now() + timeout)
         }
         Step::Kill => {
-            front.sessions.with(id, |session| session.child.kill());
+            front.sessions.with(id, |session| {
+                session.stage.advance(Stage::Ending);
+                session.child.kill();
+            });
             front.sessions.with_kept(id, |session| {
                 if let Some(relay) = &session.relay {
                     relay.give_up();

@@ -16,12 +16,13 @@ pub struct Gate {
 impl Gate {
     /// Decides about a peer that has been accepted with a slot, or was accepted only to hear that
     /// there is none. Of several reasons to refuse it the first one in the order counts:
-    /// address, then slot.
+    /// draining, address, then slot.
     ///
     /// # Errors
     /// The reason. The slot is free again.
     pub fn let_in(&self, slot: Result<Permit, Refusal>, peer: &Address) -> Result<Permit, Refusal> {
-        if self.effect(peer) == Effect::Deny {
+        let draining = matches!(slot, Err(Refusal::Draining));
+        if !draining && self.effect(peer) == Effect::Deny {
             return Err(Refusal::Address);
         }
         slot

@@ -45,6 +45,8 @@ struct Slots {
 
 #[derive(Debug, Default)]
 struct ServiceSlots {
+    /// Nobody new comes in.
+    draining: bool,
     in_use: u32,
     limit: Option<u32>,
     /// Listeners that sleep because the service is full.
@@ -60,6 +62,8 @@ pub enum Entry {
     Sleep,
     /// There is none, and the service wants the connection to be turned away.
     Full(Refusal),
+    /// The service drains: the connection is to be turned away.
+    Draining,
 }
 
 /// A slot of a service and of the daemon. It is free again when this is dropped.
@@ -96,6 +100,17 @@ impl Admission {
         self.wake(slots);
     }
 
+    /// Lets nobody new into a service, or everybody again. Its sessions are not touched.
+    pub fn set_draining(&self, service: ServiceId, draining: bool) {
+        let mut slots = self.lock();
+        slots.services.entry(service).or_default().draining = draining;
+    }
+
+    /// Whether a service lets nobody new in.
+    pub fn is_draining(&self, service: ServiceId) -> bool {
+        self.lock().services.get(&service).is_some_and(|slots| slots.draining)
+    }
+
     /// Asks for a slot for the connection that `listener` is about to accept.
     pub fn enter(
         self: &Arc<Self>,
@@ -106,6 +121,9 @@ impl Admission {
         let mut slots = self.lock();
         let slots = &mut *slots;
         let of_service = slots.services.entry(service).or_default();
+        if of_service.draining {
+            return Entry::Draining;
+        }
         let full = if is_full(of_service.in_use, of_service.limit) {
             Refusal::ServiceLimit
         } else if is_full(slots.in_use, slots.limit) {
@@ -152,6 +170,12 @@ impl Admission {
     /// Sessions of a service now.
     pub fn in_use(&self, service: ServiceId) -> u32 {
         self.lock().services.get(&service).map_or(0, |slots| slots.in_use)
+    }
+
+    /// Sessions of all services now, and how many there may be.
+    pub fn together(&self) -> (u32, Option<u32>) {
+        let slots = self.lock();
+        (slots.in_use, slots.limit)
     }
 
     /// Waits until no slot is in use. Cancel safe.

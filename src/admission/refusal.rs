@@ -6,6 +6,8 @@ use std::fmt;
 /// its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// The service drains: nobody new comes in.
+    Draining,
     /// `allow` and `deny` do not let the peer in.
     Address,
     /// The daemon has `max_sessions` sessions.
@@ -16,12 +18,14 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them, in the order in which they are looked for.
-    pub const ALL: [Self; 3] = [Self::Address, Self::DaemonLimit, Self::ServiceLimit];
+    pub const ALL: [Self; 4] =
+        [Self::Draining, Self::Address, Self::DaemonLimit, Self::ServiceLimit];
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Draining => "draining",
             Self::Address => "address",
             Self::DaemonLimit => "process_limit",
             Self::ServiceLimit => "service_limit",

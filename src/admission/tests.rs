@@ -73,6 +73,25 @@ fn a_sleeping_listener_that_changes_its_service_tries_again() {
     assert_eq!(admission.next_offered(), None);
 }
 
+#[test]
+fn a_draining_service_lets_nobody_in_whatever_its_limit() {
+    let admission = admission(Some(1));
+    admission.set_service_limit(1, Some(1));
+    let held = permit(admission.enter(1, 10, OverLimit::Queue));
+    assert!(matches!(admission.enter(1, 10, OverLimit::Queue), Entry::Sleep));
+    admission.set_draining(1, true);
+    admission.reconsider(10);
+    assert_eq!(admission.next_offered(), Some(10));
+    let refused = admission.enter(1, 10, OverLimit::Queue);
+    assert!(matches!(refused, Entry::Draining));
+    // Slots of its sessions become free as ever.
+    drop(held);
+    assert_eq!(admission.in_use(1), 0);
+    drop(permit(admission.enter(2, 20, OverLimit::Queue)));
+    admission.set_draining(1, false);
+    drop(permit(admission.enter(1, 10, OverLimit::Queue)));
+}
+
 proptest! {
     /// Whatever happens, slots in use are exactly the live permits, and nobody sleeps while
     /// there is room for him.
@@ -93,7 +112,7 @@ proptest! {
                 match admission.enter(service, listener, OverLimit::Queue) {
                     Entry::Admitted(permit) => permits.push((service, permit)),
                     Entry::Sleep => asleep.push(listener),
-                    Entry::Full(_) => unreachable!("queued"),
+                    Entry::Full(_) | Entry::Draining => unreachable!("queued"),
                 }
             } else if !permits.is_empty() {
                 drop(permits.swap_remove(index.index(permits.len())));

@@ -54,6 +54,19 @@ configuration decides, with its place. Talks to no daemon and looks at nothing
 that changes while it runs: free slots and rates. Exit code 0 if the peer may come
 in, 1 if it is refused.";
 
+const DRAIN: &str = "\
+Lets nobody new into a service. Its sessions go on to their natural end, and
+`inetd status` tells how many are left. `inetd resume` brings the service back;
+a reload does not, a restart of the daemon does.
+
+A new client's connection is refused by the system (TCP on Linux), or closed at
+once (everything else; docs/control.md tells why).";
+
+const KILL: &str = "\
+Stops one session: its program is asked to stop (SIGTERM, on Windows CTRL_BREAK),
+and killed after the service's stop_timeout. The command does not wait for that.
+Used on the same session again, it kills at once.";
+
 const SERVICE_HELP: &str = "\
 inetd as a service of the system: on Windows of the Service Control Manager, on
 Linux of systemd. It needs an administrator. `install` checks the configuration
@@ -149,6 +162,34 @@ pub(super) fn command() -> Command {
         .subcommand(
             Command::new("stop")
                 .about("Stop the running daemon: sessions may finish, then they are stopped")
+                .args([config(), format(), control()]),
+        )
+        .subcommand(
+            Command::new("drain")
+                .about("Let nobody new into a service; its sessions go on to their end")
+                .long_about(DRAIN)
+                .args([service_name(), config(), format(), control()]),
+        )
+        .subcommand(
+            Command::new("resume").about("Let connections into a drained service again").args([
+                service_name(),
+                config(),
+                format(),
+                control(),
+            ]),
+        )
+        .subcommand(
+            Command::new("kill")
+                .about("Stop one session: its program is asked to stop, then it is killed")
+                .long_about(KILL)
+                .arg(
+                    Arg::new("session")
+                        .value_name("SESSION")
+                        .required(true)
+                        .value_parser(value_parser!(u64))
+                        .help("The number of the session, as `inetd sessions` and the log tell it"),
+                )
+                .arg(Arg::new("now").long("now").action(ArgAction::SetTrue).help("Kill it at once"))
                 .args([config(), format(), control()]),
         )
         .subcommand(service())
@@ -294,6 +335,10 @@ pub(super) fn settings(matches: &ArgMatches) -> Vec<(Key, String)> {
         values.map(|value| (key.key, value.clone()))
     });
     values.collect()
+}
+
+fn service_name() -> Arg {
+    Arg::new("service").value_name("SERVICE").required(true).help("The name of the service")
 }
 
 fn config() -> Arg {

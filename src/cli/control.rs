@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use super::{FAILED, NO_DAEMON, check, fail, output};
+use super::{FAILED, NO_DAEMON, USAGE, check, fail, output};
 use crate::config::{self, Control};
 use crate::control::client::{self, ClientError};
-use crate::control::status::Status;
+use crate::control::status::{SessionStatus, Status};
+use crate::session::Stage;
 use crate::sys::{paths, process};
 
 pub(super) fn status(matches: &ArgMatches) -> ExitCode {
@@ -30,6 +31,45 @@ pub(super) fn reload(matches: &ArgMatches) -> ExitCode {
 
 pub(super) fn stop(matches: &ArgMatches) -> ExitCode {
     talk(matches, async |endpoint| client::stop(endpoint).await.map(|()| ExitCode::SUCCESS))
+}
+
+pub(super) fn drain(matches: &ArgMatches) -> ExitCode {
+    let Some(service) = matches.get_one::<String>("service") else { return ExitCode::from(USAGE) };
+    talk(matches, async |endpoint| {
+        let status = client::drain(endpoint, service).await?;
+        let left = match status.sessions {
+            0 => "no session is left".to_owned(),
+            1 => "1 session is left".to_owned(),
+            count => format!("{count} sessions are left"),
+        };
+        Ok(output::out(&format!("{} lets nobody new in; {left}\n", status.name)))
+    })
+}
+
+pub(super) fn resume(matches: &ArgMatches) -> ExitCode {
+    let Some(service) = matches.get_one::<String>("service") else { return ExitCode::from(USAGE) };
+    talk(matches, async |endpoint| {
+        let status = client::resume(endpoint, service).await?;
+        Ok(output::out(&format!("{} lets connections in\n", status.name)))
+    })
+}
+
+pub(super) fn kill(matches: &ArgMatches) -> ExitCode {
+    let Some(session) = matches.get_one("session") else { return ExitCode::from(USAGE) };
+    let now = matches.get_flag("now");
+    talk(matches, async |endpoint| {
+        let mut status = client::kill(endpoint, *session).await?;
+        if now && status.state == Stage::Stopping {
+            status = match client::kill(endpoint, *session).await {
+                Ok(status) => status,
+                // It was faster.
+                Err(ClientError::NotFound(_)) => SessionStatus { state: Stage::Ending, ..status },
+                Err(error) => return Err(error),
+            };
+        }
+        let done = if status.state == Stage::Ending { "is killed" } else { "is asked to stop" };
+        Ok(output::out(&format!("session {session} of {} {done}\n", status.service)))
+    })
 }
 
 pub(super) fn ctrl_break(matches: &ArgMatches) -> ExitCode {

@@ -205,6 +205,16 @@ pub enum Io {
     Pipe,
 }
 
+impl Io {
+    /// The word for it in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Socket => "socket",
+            Self::Pipe => "pipe",
+        }
+    }
+}
+
 /// `tree`: what happens to processes that a program left behind when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tree {

@@ -9,8 +9,11 @@ use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::status::Status;
+use super::route::encode;
+use super::status::{ServiceStatus, SessionStatus, Sessions, Status};
+use crate::session::SessionId;
 use crate::sys::control::connect;
 
 /// How long a daemon may take to answer. A reload of many services binds many sockets.
@@ -32,9 +35,12 @@ pub enum ClientError {
         /// Why.
         error: io::Error,
     },
-    /// The daemon answered with an error, for people.
+    /// The daemon did not do it, and says why to people.
     #[error("{0}")]
     Refused(String),
+    /// What it is about does not exist.
+    #[error("{0}")]
+    NotFound(String),
     /// The daemon did not answer as it should.
     #[error("the daemon at {0} gave no proper answer: {1}")]
     Protocol(String, String),
@@ -42,26 +48,50 @@ pub enum ClientError {
 
 /// Asks for the state of the daemon.
 pub async fn status(endpoint: &str) -> Result<Status, ClientError> {
-    let answer = call(endpoint, Method::GET, "/v1/status").await?;
-    serde_json::from_slice(&answer).map_err(|error| protocol(endpoint, error))
+    call(endpoint, Method::GET, "/v1/status").await
+}
+
+/// Asks for the sessions.
+pub async fn sessions(endpoint: &str) -> Result<Sessions, ClientError> {
+    call(endpoint, Method::GET, "/v1/sessions").await
 }
 
 /// Makes the daemon read its configuration again.
 pub async fn reload(endpoint: &str) -> Result<(), ClientError> {
-    call(endpoint, Method::POST, "/v1/reload").await.map(drop)
+    call(endpoint, Method::POST, "/v1/reload").await.map(|IgnoredAny| ())
 }
 
-/// Makes the daemon end.
+/// Makes the daemon end, and end at once if it is ending already.
 pub async fn stop(endpoint: &str) -> Result<(), ClientError> {
-    call(endpoint, Method::POST, "/v1/stop").await.map(drop)
+    call(endpoint, Method::POST, "/v1/stop").await.map(|IgnoredAny| ())
 }
 
-async fn call(endpoint: &str, method: Method, path: &str) -> Result<Bytes, ClientError> {
+/// Makes a service drain. Gives what is left of it.
+pub async fn drain(endpoint: &str, service: &str) -> Result<ServiceStatus, ClientError> {
+    call(endpoint, Method::POST, &format!("/v1/services/{}/drain", encode(service))).await
+}
+
+/// Brings a service back.
+pub async fn resume(endpoint: &str, service: &str) -> Result<ServiceStatus, ClientError> {
+    call(endpoint, Method::POST, &format!("/v1/services/{}/resume", encode(service))).await
+}
+
+/// Makes a session end, and end at once if it is ending already.
+pub async fn kill(endpoint: &str, session: SessionId) -> Result<SessionStatus, ClientError> {
+    call(endpoint, Method::DELETE, &format!("/v1/sessions/{session}")).await
+}
+
+async fn call<T: DeserializeOwned>(
+    endpoint: &str,
+    method: Method,
+    path: &str,
+) -> Result<T, ClientError> {
     let exchange = exchange(endpoint, method, path);
-    match tokio::time::timeout(TIMEOUT, exchange).await {
-        Ok(result) => result,
-        Err(_) => Err(protocol(endpoint, "it took too long")),
-    }
+    let answer = match tokio::time::timeout(TIMEOUT, exchange).await {
+        Ok(result) => result?,
+        Err(_) => return Err(protocol(endpoint, "it took too long")),
+    };
+    serde_json::from_slice(&answer).map_err(|error| protocol(endpoint, error))
 }
 
 async fn exchange(endpoint: &str, method: Method, path: &str) -> Result<Bytes, ClientError> {
@@ -96,7 +126,12 @@ async fn exchange(endpoint: &str, method: Method, path: &str) -> Result<Bytes, C
     }
     let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let error = error.get("error").and_then(|error| error.as_str());
-    Err(ClientError::Refused(error.unwrap_or("the daemon refused without a reason").to_owned()))
+    let error = error.unwrap_or("the daemon refused without a reason").to_owned();
+    Err(if status == StatusCode::NOT_FOUND {
+        ClientError::NotFound(error)
+    } else {
+        ClientError::Refused(error)
+    })
 }
 
 fn protocol(endpoint: &str, error: impl std::fmt::Display) -> ClientError {

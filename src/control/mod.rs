@@ -1,19 +1,16 @@
-//! The control endpoint: HTTP/1.1 with JSON over a Unix socket or a named pipe. `inetd reload`,
-//! `stop` and `status` are its clients, as `curl --unix-socket` can be.
-//!
-//! | route | meaning |
-//! |---|---|
-//! | `GET /v1/status` | the daemon and its services |
-//! | `POST /v1/reload` | read the configuration again |
-//! | `POST /v1/stop` | end, as SIGTERM does |
+//! The control endpoint: HTTP/1.1 with JSON over a Unix socket or a named pipe. `inetd status`,
+//! `sessions`, `top`, `reload`, `drain`, `resume`, `kill` and `stop` are its clients, as
+//! `curl --unix-socket` can be. docs/control.md describes every route.
 
 pub mod client;
+mod route;
 pub mod server;
 pub mod status;
 
 use tokio::sync::oneshot;
 
-use self::status::Status;
+use self::status::{ServiceStatus, SessionStatus, Sessions, Status};
+use crate::session::SessionId;
 
 /// What a client asks of the supervisor.
 #[derive(Debug)]
@@ -25,14 +22,22 @@ pub struct Command {
 }
 
 /// An action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Describe the daemon.
     Status,
+    /// List the sessions.
+    Sessions,
     /// Read the configuration again.
     Reload,
-    /// End.
+    /// End; a second time: at once.
     Stop,
+    /// Let nobody new into a service.
+    Drain(String),
+    /// Let connections into a service again.
+    Resume(String),
+    /// Stop a session; a second time: kill it.
+    Kill(SessionId),
 }
 
 /// An answer.
@@ -40,8 +45,16 @@ pub enum Action {
 pub enum Reply {
     /// It is done, or under way.
     Done,
-    /// It was not done, with a text for people.
-    Failed(String),
     /// The daemon.
     Status(Status),
+    /// The sessions.
+    Sessions(Sessions),
+    /// The service, as it is now.
+    Service(ServiceStatus),
+    /// The session, as it is now.
+    Session(SessionStatus),
+    /// It is about something that does not exist, with a text for people.
+    NotFound(String),
+    /// It was not done, with a text for people.
+    Failed(String),
 }

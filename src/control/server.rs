@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::{Action, Command, Reply};
+use super::route::{NoAction, route};
+use super::{Command, Reply};
 use crate::sys::control::{ControlListener, ServerStream};
 
 /// Clients at a time. More wait in the backlog.
@@ -104,19 +105,21 @@ async fn answer(
     request: Request<Incoming>,
     commands: mpsc::Sender<Command>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (method, action) = match request.uri().path() {
-        "/v1/status" => (Method::GET, Action::Status),
-        "/v1/reload" => (Method::POST, Action::Reload),
-        "/v1/stop" => (Method::POST, Action::Stop),
-        _ => return Ok(failed(StatusCode::NOT_FOUND, "there is no such route")),
-    };
-    if *request.method() != method {
-        let mut response = failed(StatusCode::METHOD_NOT_ALLOWED, "this route has another method");
-        if let Ok(method) = HeaderValue::from_str(method.as_str()) {
-            response.headers_mut().insert(ALLOW, method);
-        }
-        return Ok(response);
+    if !request.body().is_end_stream() {
+        return Ok(failed(StatusCode::BAD_REQUEST, "this route takes no body"));
     }
+    let action = match route(request.method(), request.uri().path()) {
+        Ok(action) => action,
+        Err(NoAction::NoRoute) => {
+            return Ok(failed(StatusCode::NOT_FOUND, "there is no such route"));
+        }
+        Err(NoAction::Methods(methods)) => {
+            let error = format!("this route has the methods {methods}");
+            let mut response = failed(StatusCode::METHOD_NOT_ALLOWED, &error);
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+            return Ok(response);
+        }
+    };
     let (reply, answer) = oneshot::channel();
     let asked = commands.send(Command { action, reply }).await;
     let answer = match asked {
@@ -126,6 +129,10 @@ async fn answer(
     Ok(match answer {
         Some(Reply::Done) => json(StatusCode::OK, &serde_json::json!({ "done": true })),
         Some(Reply::Status(status)) => json(StatusCode::OK, &status),
+        Some(Reply::Sessions(sessions)) => json(StatusCode::OK, &sessions),
+        Some(Reply::Service(service)) => json(StatusCode::OK, &service),
+        Some(Reply::Session(session)) => json(StatusCode::OK, &session),
+        Some(Reply::NotFound(error)) => failed(StatusCode::NOT_FOUND, &error),
         Some(Reply::Failed(error)) => failed(StatusCode::UNPROCESSABLE_ENTITY, &error),
         None => failed(StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending"),
     })

@@ -1,14 +1,14 @@
-//! What `GET /v1/status` tells.
+//! What the control endpoint tells, in the form that clients see: the names of the fields are a
+//! promise, and docs/control.md describes them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
 use crate::front::Front;
-use crate::listener::endpoint::Endpoint;
 use crate::service::Service;
+use crate::session::{Session, SessionId, Stage};
 
 /// The daemon.
 #[derive(Debug, Serialize, Deserialize)]
@@ -17,6 +17,16 @@ pub struct Status {
     pub pid: u32,
     /// Its version.
     pub version: String,
+    /// Whether it runs or is stopping.
+    pub state: Stage,
+    /// When it began (RFC 3339).
+    pub started: String,
+    /// For how many seconds it has run.
+    pub seconds: u64,
+    /// Sessions of all services now.
+    pub sessions: u32,
+    /// Sessions of all services at a time at the most; none is no limit.
+    pub max_sessions: Option<u32>,
     /// Its services, by name.
     pub services: Vec<ServiceStatus>,
 }
@@ -28,6 +38,10 @@ pub struct ServiceStatus {
     pub name: String,
     /// Where it listens now.
     pub listen: Vec<String>,
+    /// Addresses that it could not be bound to yet.
+    pub pending: Vec<String>,
+    /// Whether it lets nobody new in.
+    pub draining: bool,
     /// Sessions now.
     pub sessions: u32,
     /// Sessions at a time at the most; none is no limit.
@@ -44,26 +58,72 @@ pub struct ServiceStatus {
     pub desktop_heap: u64,
 }
 
-/// Describes the daemon.
-pub fn status(front: &Front, services: &[(Arc<Service>, Vec<Endpoint>)]) -> Status {
-    let refused_for = |service: &Service| -> BTreeMap<_, _> {
-        let counted = service.counters.refusals().filter(|(_, count)| *count > 0);
-        counted.map(|(refusal, count)| (refusal.to_string(), count)).collect()
-    };
-    let services = services.iter().map(|(service, endpoints)| ServiceStatus {
-        name: service.name.to_string(),
-        listen: endpoints.iter().map(ToString::to_string).collect(),
-        sessions: front.admission.in_use(service.id),
-        max_sessions: service.setup().config.max_sessions,
-        started: service.counters.started.load(Ordering::Relaxed),
-        refused: service.counters.refusals().map(|(_, count)| count).sum(),
-        refused_for: refused_for(service),
-        failed: service.counters.failed.load(Ordering::Relaxed),
-        desktop_heap: service.counters.desktop_heap.load(Ordering::Relaxed),
-    });
-    Status {
-        pid: std::process::id(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        services: services.collect(),
+/// All sessions.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Sessions {
+    /// The sessions, oldest first.
+    pub sessions: Vec<SessionStatus>,
+}
+
+/// A session.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SessionStatus {
+    /// Its number.
+    pub id: SessionId,
+    /// The name of its service.
+    pub service: String,
+    /// The other end; none for a `wait` server.
+    pub peer: Option<String>,
+    /// The process id of its program.
+    pub pid: u32,
+    /// When it began (RFC 3339).
+    pub started: String,
+    /// For how many seconds it has run.
+    pub seconds: u64,
+    /// How its program meets the peer, as the key `io`.
+    pub io: String,
+    /// How far it is on its way to the end.
+    pub state: Stage,
+}
+
+impl ServiceStatus {
+    /// Describes a service with its addresses.
+    pub fn new(
+        front: &Front,
+        service: &Service,
+        listen: Vec<String>,
+        mut pending: Vec<String>,
+    ) -> Self {
+        pending.sort_unstable();
+        let refused_for = service.counters.refusals().filter(|(_, count)| *count > 0);
+        Self {
+            name: service.name.to_string(),
+            listen,
+            pending,
+            draining: front.admission.is_draining(service.id),
+            sessions: front.admission.in_use(service.id),
+            max_sessions: service.setup().config.max_sessions,
+            started: service.counters.started.load(Ordering::Relaxed),
+            refused: service.counters.refusals().map(|(_, count)| count).sum(),
+            refused_for: refused_for.map(|(refusal, count)| (refusal.to_string(), count)).collect(),
+            failed: service.counters.failed.load(Ordering::Relaxed),
+            desktop_heap: service.counters.desktop_heap.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl SessionStatus {
+    /// Describes a session.
+    pub fn of(session: &Session) -> Self {
+        Self {
+            id: session.id,
+            service: session.service.name.to_string(),
+            peer: session.peer.as_ref().map(ToString::to_string),
+            pid: session.child.id(),
+            started: humantime::format_rfc3339_millis(session.began).to_string(),
+            seconds: session.started.elapsed().as_secs(),
+            io: session.setup.config.program.io.as_str().into(),
+            state: session.stage.stage(),
+        }
     }
 }

@@ -38,6 +38,7 @@ impl Front {
             }
             Entry::Admitted(permit) => Ok(permit),
             Entry::Full(refusal) => Err(refusal),
+            Entry::Draining => Err(Refusal::Draining),
         };
         let Some((connection, peer)) = self.accept(listener) else { return };
         match setup.config.gate.let_in(slot, &peer) {
@@ -74,6 +75,8 @@ impl Front {
                 self.accept_error(event::CANNOT_ACCEPT_NOW, listener, &error);
                 self.resume_later(listener);
             }
+            // What the system says of a socket that refuses connections.
+            AcceptFailure::Broken if listener.is_refusing() => {}
             AcceptFailure::Broken => {
                 self.accept_error(event::CANNOT_ACCEPT, listener, &error);
                 let until = listener.service().back_off(Instant::now());
@@ -90,6 +93,17 @@ impl Front {
             self.accept_error(event::CANNOT_ACCEPT, listener, &error);
             self.resume_later(listener);
         }
+    }
+
+    /// Makes the system refuse a listener's connections, or take them again, if it can.
+    ///
+    /// # Errors
+    /// It does not listen again; everything is as it was.
+    pub fn set_draining(&self, listener: &Arc<Listener>, draining: bool) -> io::Result<()> {
+        if listener.set_draining(draining)? {
+            self.arm(listener);
+        }
+        Ok(())
     }
 
     /// A listener comes back from a `wait` server. It is not armed yet.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::{Front, Notice, Token};
 use crate::admission::Permit;
@@ -15,7 +15,7 @@ use crate::record::Subject;
 use crate::relay::{Relay, Task};
 use crate::service::{Service, Setup};
 use crate::session::stderr::StderrPipe;
-use crate::session::{Session, SessionId};
+use crate::session::{Session, SessionId, StageCell};
 use crate::sys::socket::Connection;
 use crate::sys::{SpawnError, SpawnStage};
 
@@ -102,8 +102,12 @@ impl Front {
         let ends = Ends::Listener { local: listener.local() };
         let facts = Facts { service: &service.name, session: id, ends };
         let request = Request { setup: &setup, on: On::Listener(listener.socket()), facts };
-        let lent = listener.lend();
-        let lent = lent.map_err(|error| SpawnError { stage: SpawnStage::Stdio, error });
+        let lent = match listener.lend() {
+            // Since the permit was given: the next look turns them away who wait.
+            Ok(false) => return self.arm(listener),
+            Ok(true) => Ok(()),
+            Err(error) => Err(SpawnError { stage: SpawnStage::Stdio, error }),
+        };
         match lent.and_then(|()| launch(request)) {
             Ok(launched) => {
                 let (borrowed, connection) = (Some(Arc::clone(listener)), None);
@@ -122,7 +126,7 @@ impl Front {
     fn begin(self: &Arc<Self>, parts: Parts, launched: Launched) {
         let Parts { id, service, setup, permit, peer, connection, borrowed } = parts;
         let Launched { child, stderr, relayed } = launched;
-        let started = Instant::now();
+        let (started, began) = (Instant::now(), SystemTime::now());
         service.launched();
         if borrowed.is_none() {
             service.recovered();
@@ -141,7 +145,20 @@ impl Front {
             Task { session: id, setup, relay, connection, program }
         });
         let relay = task.as_ref().map(|task| task.relay.clone());
-        let session = Session { id, service, setup, peer, child, started, relay, borrowed, permit };
+        let stage = StageCell::default();
+        let session = Session {
+            id,
+            service,
+            setup,
+            peer,
+            child,
+            started,
+            began,
+            stage,
+            relay,
+            borrowed,
+            permit,
+        };
         self.recorder.start(session.subject());
         self.sessions.insert(session);
         if let Some(task) = task {

@@ -28,6 +28,8 @@ pub struct Listener {
     state: Mutex<Use>,
     service: RwLock<Arc<Service>>,
     closed: AtomicBool,
+    /// The system refuses connections, see [`Listener::set_draining`].
+    refusing: AtomicBool,
 }
 
 /// How the socket is used now.
@@ -37,7 +39,9 @@ struct Use {
     options: SocketOptions,
     /// A `wait` server has it. Nothing may be done with it meanwhile.
     lent: bool,
-    /// `options` changed while it was lent.
+    /// Its service drains: the system shall refuse connections, if it can.
+    draining: bool,
+    /// `options` changed while they could not be set.
     stale: bool,
 }
 
@@ -52,9 +56,9 @@ impl Listener {
         poller: &Poller,
     ) -> io::Result<Self> {
         socket.watch(poller, Token::Listener(id).into())?;
-        let closed = AtomicBool::new(false);
-        let state = Mutex::new(Use { options, lent: false, stale: false });
-        Ok(Self { id, asked, socket, state, service: RwLock::new(service), closed })
+        let [closed, refusing] = [false, false].map(AtomicBool::new);
+        let state = Mutex::new(Use { options, lent: false, draining: false, stale: false });
+        Ok(Self { id, asked, socket, state, service: RwLock::new(service), closed, refusing })
     }
 
     /// Whether it can serve as a listener with these options without being bound again.
@@ -63,21 +67,56 @@ impl Listener {
         has.interface == options.interface && has.freebind == options.freebind
     }
 
-    /// Changes its options, now or when it comes back from a `wait` server.
+    /// Changes its options, now or when it listens again.
     pub fn retune(&self, options: &SocketOptions) -> io::Result<()> {
         let mut state = self.lock_use();
         if state.options == *options {
             return Ok(());
         }
         state.options = options.clone();
-        state.stale = state.lent;
-        if state.lent { Ok(()) } else { self.socket.retune(options) }
+        state.stale = state.lent || self.is_refusing();
+        if state.stale { Ok(()) } else { self.socket.retune(options) }
     }
 
-    /// Prepares it for a `wait` server.
-    pub fn lend(&self) -> io::Result<()> {
-        self.lock_use().lent = true;
-        self.socket.lend()
+    /// Whether its service drains. Then the system refuses connections as if nobody listened,
+    /// while the address stays ours. Where the system cannot do that, and while a `wait` server
+    /// has the socket, connections still come, and admission turns them away. True if it listens
+    /// again and has to be armed.
+    pub fn set_draining(&self, draining: bool) -> io::Result<bool> {
+        let mut state = self.lock_use();
+        state.draining = draining;
+        if draining || !self.is_refusing() {
+            return self.refuse(&state).map(|()| false);
+        }
+        self.socket.listen_again(&state.options)?;
+        self.refusing.store(false, Ordering::Release);
+        state.stale = false;
+        Ok(true)
+    }
+
+    /// Makes the system refuse connections if it shall and can.
+    fn refuse(&self, state: &Use) -> io::Result<()> {
+        if !state.draining || state.lent || self.is_refusing() || !self.socket.can_refuse() {
+            return Ok(());
+        }
+        // Before it does: an accept that fails because of it is no error.
+        self.refusing.store(true, Ordering::Release);
+        self.socket.refuse().inspect_err(|_| self.refusing.store(false, Ordering::Release))
+    }
+
+    /// Whether the system refuses connections for it.
+    pub fn is_refusing(&self) -> bool {
+        self.refusing.load(Ordering::Acquire)
+    }
+
+    /// Prepares it for a `wait` server. False if its service drains: it is not to be lent.
+    pub fn lend(&self) -> io::Result<bool> {
+        let mut state = self.lock_use();
+        if state.draining {
+            return Ok(false);
+        }
+        state.lent = true;
+        self.socket.lend().map(|()| true)
     }
 
     /// Takes it back after the server's end.
@@ -85,7 +124,10 @@ impl Listener {
         let mut state = self.lock_use();
         state.lent = false;
         self.socket.take_back()?;
-        if std::mem::take(&mut state.stale) { self.socket.retune(&state.options) } else { Ok(()) }
+        if std::mem::take(&mut state.stale) {
+            self.socket.retune(&state.options)?;
+        }
+        self.refuse(&state)
     }
 
     fn lock_use(&self) -> MutexGuard<'_, Use> {
@@ -109,7 +151,7 @@ impl Listener {
 
     /// Asks for one event when a connection is waiting.
     pub fn arm(&self, poller: &Poller) -> io::Result<()> {
-        if self.is_closed() {
+        if self.is_closed() || self.is_refusing() {
             return Ok(());
         }
         self.socket.arm(poller, Token::Listener(self.id).into())

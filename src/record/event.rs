@@ -88,6 +88,10 @@ events! {
     UNUSABLE_SOCKET = 2005 Warn "Cannot use a socket from the service manager";
     /// The service manager has passed a socket on an address where no service listens.
     UNCLAIMED_SOCKET = 2006 Warn "Closed a socket from the service manager that belongs to no service";
+    /// Somebody has asked for it: nobody new comes into the service, its sessions go on.
+    DRAINING = 2007 Info "Draining";
+    /// Somebody has asked for it: the service lets connections in again.
+    RESUMED = 2008 Info "Resumed";
 
     /// A program runs for a connection, or for a listener with `wait = true`.
     START = 3001 Info "START";

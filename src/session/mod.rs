@@ -3,8 +3,11 @@
 pub mod stderr;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
+
+use serde::{Deserialize, Serialize};
 
 use crate::admission::Permit;
 use crate::listener::Listener;
@@ -33,6 +36,10 @@ pub struct Session {
     pub child: Child,
     /// When it was started.
     pub started: Instant,
+    /// The same for people, who may set the clock meanwhile.
+    pub began: SystemTime,
+    /// How far it is on its way to the end.
+    pub stage: StageCell,
     /// What moves its bytes, if the program has not got the connection itself.
     pub relay: Option<Relay>,
     /// The listener that a `wait` server has borrowed.
@@ -50,6 +57,38 @@ impl Session {
             peer: self.peer.as_ref(),
             pid: Some(self.child.id()),
         }
+    }
+}
+
+/// How far a session is on its way to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Nobody wants it to end.
+    Running,
+    /// Its program was asked to stop.
+    Stopping,
+    /// Its program was killed or has ended; what is left of its tree is on its way out.
+    Ending,
+}
+
+/// A stage that only advances.
+#[derive(Debug, Default)]
+pub struct StageCell(AtomicU8);
+
+impl StageCell {
+    /// The stage now.
+    pub fn stage(&self) -> Stage {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Stage::Running,
+            1 => Stage::Stopping,
+            _ => Stage::Ending,
+        }
+    }
+
+    /// Goes on to `stage`, never back.
+    pub fn advance(&self, stage: Stage) {
+        self.0.fetch_max(stage as u8, Ordering::Relaxed);
     }
 }
 

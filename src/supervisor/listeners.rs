@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::{Config, ServiceConfig, SocketOptions, Tree};
+use crate::control::status::ServiceStatus;
 use crate::front::Front;
 use crate::listener::Listener;
 use crate::listener::endpoint::Endpoint;
@@ -128,19 +129,76 @@ impl Listeners {
         std::mem::take(&mut self.announcements)
     }
 
+    /// The service of this name.
+    pub(super) fn service(&self, name: &str) -> Option<&Arc<Service>> {
+        self.services.get(name)
+    }
+
+    /// The names of all services.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.services.keys().map(|name| &**name)
+    }
+
+    /// Lets nobody new into a service, or everybody again.
+    ///
+    /// # Errors
+    /// A listener cannot listen again; the service drains on.
+    pub(super) fn set_draining(&self, service: &Service, draining: bool) -> io::Result<()> {
+        let admission = &self.front.admission;
+        admission.set_draining(service.id, draining);
+        for listener in self.bound.iter().filter(|listener| listener.service().id == service.id) {
+            if let Err(error) = self.front.set_draining(listener, draining) {
+                if !draining {
+                    self.set_draining(service, true)?;
+                    let endpoint = listener.local();
+                    let text = format!("cannot listen on {endpoint} again: {error}");
+                    return Err(io::Error::new(error.kind(), text));
+                }
+                // Then admission has to turn away who comes.
+                self.cannot_retune(service, &error);
+            }
+            // One that sleeps, because the service is full, turns away who waits.
+            admission.reconsider(listener.id);
+        }
+        Ok(())
+    }
+
+    /// A listener drains if its service does.
+    fn settle(&self, listener: &Arc<Listener>) {
+        let service = listener.service();
+        let draining = self.front.admission.is_draining(service.id);
+        if let Err(error) = self.front.set_draining(listener, draining) {
+            self.cannot_retune(&service, &error);
+        }
+    }
+
     /// `tree` of a service.
     pub(super) fn tree_of(&self, service: &str) -> Option<Tree> {
         self.services.get(service).map(|service| service.setup().config.program.tree)
     }
 
-    /// Each service with the endpoints that it listens on.
-    pub(super) fn services(&self) -> Vec<(Arc<Service>, Vec<Endpoint>)> {
-        let endpoints = |id| {
-            let of_service = self.bound.iter().filter(|listener| listener.service().id == id);
-            of_service.map(|listener| listener.local().clone()).collect()
+    /// What there is to tell about the services, by name; about one of them if it is `only` that.
+    pub(super) fn describe(&self, only: Option<ServiceId>) -> Vec<ServiceStatus> {
+        let mut bound: HashMap<ServiceId, Vec<&Endpoint>> = HashMap::new();
+        for listener in &self.bound {
+            bound.entry(listener.service().id).or_default().push(listener.local());
+        }
+        let mut pending: HashMap<ServiceId, Vec<&Endpoint>> = HashMap::new();
+        for missing in self.pending.values() {
+            pending.entry(missing.service.id).or_default().push(&missing.endpoint);
+        }
+        let of = |map: &HashMap<_, Vec<&Endpoint>>, id| {
+            map.get(&id).into_iter().flatten().map(ToString::to_string).collect()
         };
-        let services = self.services.values();
-        services.map(|service| (Arc::clone(service), endpoints(service.id))).collect()
+        let wanted = |service: &&Arc<Service>| only.is_none_or(|id| id == service.id);
+        self.services
+            .values()
+            .filter(wanted)
+            .map(|service| {
+                let (bound, pending) = (of(&bound, service.id), of(&pending, service.id));
+                ServiceStatus::new(&self.front, service, bound, pending)
+            })
+            .collect()
     }
 
     /// Closes every listener. Sessions are not touched.
@@ -277,14 +335,11 @@ impl Listeners {
                         let moved = listener.service().id != service.id;
                         listener.set_service(Arc::clone(&service));
                         if let Err(error) = listener.retune(&setup.config.socket) {
-                            let fields = [
-                                ("service", Value::Text(&service.name)),
-                                ("error", Value::Text(&error)),
-                            ];
-                            self.front.recorder.log().event(event::CANNOT_RETUNE, &fields);
+                            self.cannot_retune(&service, &error);
                         }
                         if moved {
                             self.front.admission.reconsider(listener.id);
+                            self.settle(&listener);
                         }
                         continue;
                     }
@@ -326,6 +381,11 @@ impl Listeners {
         }
     }
 
+    fn cannot_retune(&self, service: &Service, error: &io::Error) {
+        let fields = [("service", Value::Text(&service.name)), ("error", Value::Text(error))];
+        self.front.recorder.log().event(event::CANNOT_RETUNE, &fields);
+    }
+
     fn add(&mut self, pending: &Pending, socket: ListenSocket) -> io::Result<()> {
         let Pending { service, endpoint, options, .. } = pending;
         let local = socket.local().clone();
@@ -333,6 +393,7 @@ impl Listeners {
             let (asked, options) = (endpoint.clone(), options.clone());
             Listener::new(id, asked, options, socket, Arc::clone(service), poller)
         })?;
+        self.settle(&listener);
         self.bound.push(listener);
         self.announcements.push((Arc::clone(&service.name), local));
         Ok(())

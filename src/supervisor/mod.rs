@@ -2,12 +2,13 @@
 //! and owns the configuration, the set of listeners, timers, the control endpoint and the end of
 //! the daemon.
 
+mod commands;
 mod listeners;
 mod timers;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
@@ -15,7 +16,7 @@ use self::listeners::{Listeners, PendingId};
 use self::timers::Timers;
 use crate::config::{Config, Control, Report, Tree};
 use crate::control::server::Server;
-use crate::control::{Action, Command, Reply, status};
+use crate::control::{Action, Command};
 use crate::front::{Arrival, Front, Notice};
 use crate::listener::Listener;
 use crate::reap::{Ended, Step, step};
@@ -89,6 +90,8 @@ struct Supervisor {
     clear_at: usize,
     stopping: bool,
     announced_ready: bool,
+    /// When the daemon began.
+    began: (Instant, SystemTime),
 }
 
 /// Runs a daemon until it is asked to stop and its sessions have ended.
@@ -117,6 +120,7 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
         clear_at: CLEAR_AT,
         stopping: false,
         announced_ready: false,
+        began: (Instant::now(), SystemTime::now()),
     };
     let pending = supervisor.listeners.apply(&config)?;
     supervisor.announce(pending);
@@ -148,7 +152,13 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
                 Request::Reload => drop(supervisor.reload()),
             },
             Some(notice) = supervisor.notices.recv() => supervisor.notice(notice),
-            Some(command) = commands.recv() => supervisor.command(command),
+            Some(command) = commands.recv() => {
+                let again = supervisor.stopping && command.action == Action::Stop;
+                supervisor.command(command);
+                if again {
+                    break supervisor.stop_now().await;
+                }
+            }
             () = due => supervisor.on_time(),
             () = supervisor.front.admission.drained(), if supervisor.stopping => break,
         }
@@ -261,26 +271,6 @@ impl Supervisor {
         if left > 0 || !sessions.is_empty() {
             self.plan_sweep((pause * 2).min(LONGEST_SWEEP));
         }
-    }
-
-    fn command(&mut self, command: Command) {
-        let reply = match command.action {
-            Action::Status => {
-                Reply::Status(status::status(&self.front, &self.listeners.services()))
-            }
-            Action::Reload => match self.reload() {
-                Ok(()) => Reply::Done,
-                Err(report) => Reply::Failed(report),
-            },
-            Action::Stop => {
-                if !self.stopping {
-                    self.stop("control");
-                }
-                Reply::Done
-            }
-        };
-        // A client that did not wait for the answer does not want it.
-        drop(command.reply.send(reply));
     }
 
     fn tell_start(&self) {

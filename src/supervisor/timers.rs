@@ -43,6 +43,11 @@ impl<T> Timers<T> {
         taken.into_iter().map(|Reverse(entry)| entry.what).collect()
     }
 
+    /// All of them, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.heap.iter().map(|Reverse(entry)| &entry.what)
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.heap.len()

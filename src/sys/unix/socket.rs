@@ -2,6 +2,7 @@
 
 use std::fs::Permissions;
 use std::io;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ use crate::sys::{AcceptFailure, BindFailure};
 pub struct ListenSocket {
     socket: Socket,
     local: Endpoint,
+    /// See [`ListenSocket::can_refuse`].
+    can_refuse: bool,
     /// The file of a Unix socket that we made, with its identity: removed with the listener,
     /// but only if it is still ours.
     _file: Option<SocketFile>,
@@ -37,7 +40,8 @@ impl ListenSocket {
     /// Those of socket(7), bind(2), listen(2); see [`bind_failure`].
     pub fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Self> {
         let (socket, file) = bind(endpoint, options)?;
-        let mut listener = Self { socket, local: endpoint.clone(), _file: file };
+        let can_refuse = matches!(endpoint, Endpoint::Tcp { address, .. } if address.port() != 0);
+        let mut listener = Self { socket, local: endpoint.clone(), can_refuse, _file: file };
         listener.listen(options)?;
         listener.local = listener.read_local(endpoint)?;
         Ok(listener)
@@ -63,7 +67,8 @@ impl ListenSocket {
         } else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "unknown kind of address"));
         };
-        Ok(Self { socket, local, _file: None })
+        // Our manager watches it too, and takes a refusal for a fault.
+        Ok(Self { socket, local, can_refuse: false, _file: None })
     }
 
     /// Applies options that need no new socket: queue length, buffers, what connections inherit,
@@ -117,6 +122,27 @@ impl ListenSocket {
     /// Takes it back after the server's end.
     pub fn take_back(&self) -> io::Result<()> {
         self.socket.set_nonblocking(true)
+    }
+
+    /// Whether the system can refuse connections while the address stays ours. Of TCP it can,
+    /// unless it chose the port: such a port is given back when nobody listens. A Unix socket
+    /// that has refused once can never listen again.
+    pub fn can_refuse(&self) -> bool {
+        self.can_refuse
+    }
+
+    /// Makes the system refuse connections, those that wait too.
+    pub fn refuse(&self) -> io::Result<()> {
+        // With it, another program could listen on our address, since we do not.
+        self.socket.set_reuse_address(false)?;
+        // Linux takes this for the end of listening (haproxy pauses its listeners in this way).
+        self.socket.shutdown(Shutdown::Read)
+    }
+
+    /// Undoes [`ListenSocket::refuse`].
+    pub fn listen_again(&self, options: &SocketOptions) -> io::Result<()> {
+        self.socket.set_reuse_address(true)?;
+        self.retune(options)
     }
 
     fn listen(&self, options: &SocketOptions) -> io::Result<()> {

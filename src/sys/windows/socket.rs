@@ -163,6 +163,23 @@ impl ListenSocket {
         tuning.apply(&self.socket)
     }
 
+    /// Whether the system can refuse connections while the address stays ours. It cannot: a socket
+    /// listens until it is closed, and an address that was used exclusively cannot be bound again
+    /// while a connection lives ("Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE").
+    pub fn can_refuse(&self) -> bool {
+        false
+    }
+
+    /// Makes the system refuse connections.
+    pub fn refuse(&self) -> io::Result<()> {
+        Err(unsupported("Windows cannot refuse connections to a listening socket"))
+    }
+
+    /// Undoes [`ListenSocket::refuse`].
+    pub fn listen_again(&self, options: &SocketOptions) -> io::Result<()> {
+        self.retune(options)
+    }
+
     fn tuning(&self) -> MutexGuard<'_, Tuning> {
         self.tuning.lock().unwrap_or_else(PoisonError::into_inner)
     }

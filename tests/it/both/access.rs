@@ -83,6 +83,7 @@ fn a_peer_that_is_turned_away_takes_no_slot_and_hears_the_first_reason() {
     assert!(held.line().starts_with("ready "));
     // Full now: the address counts first all the same.
     from("127.0.0.2").closed();
+    daemon.records(6, "REFUSE");
     from("127.0.0.1").closed();
     let records = daemon.records(7, "REFUSE");
     let reasons: Vec<_> = records.iter().map(|record| &record["reason"]).collect();

@@ -168,6 +168,29 @@ impl Daemon {
         inetd(&["stop", "--control", &self.control])
     }
 
+    /// A command of `inetd` to this daemon.
+    #[track_caller]
+    pub fn tell(&self, command: &[&str]) -> Finished {
+        inetd(&[command, &["--control", &self.control]].concat())
+    }
+
+    /// A command that must succeed. Gives what it prints.
+    #[track_caller]
+    pub fn told(&self, command: &[&str]) -> String {
+        let finished = self.tell(command);
+        assert_eq!(finished.code, 0, "{command:?}: {}", finished.err);
+        finished.out
+    }
+
+    /// What `inetd status --json` tells about a service.
+    #[track_caller]
+    pub fn service(&self, name: &str) -> serde_json::Value {
+        let status: serde_json::Value =
+            serde_json::from_str(&self.told(&["status", "--json"])).unwrap();
+        let services = status["services"].as_array().unwrap();
+        services.iter().find(|service| service["name"] == name).unwrap().clone()
+    }
+
     /// Waits until it has ended and gives its exit code.
     #[track_caller]
     pub fn exit_code(&mut self) -> i32 {
