@@ -6,16 +6,21 @@
 //! is dropped.
 
 mod gate;
+pub mod rate;
 mod refusal;
 pub mod rules;
+pub mod source;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
 pub use self::gate::Gate;
+use self::rate::{Meter, Rate};
 pub use self::refusal::Refusal;
+use self::source::{Source, Sources};
 use crate::config::OverLimit;
 use crate::front::Token;
 use crate::listener::ListenerId;
@@ -51,6 +56,11 @@ struct ServiceSlots {
     limit: Option<u32>,
     /// Listeners that sleep because the service is full.
     waiting: Vec<ListenerId>,
+    /// How fast connections come in.
+    meter: Meter,
+    /// The end of the pause that was made because they came too fast.
+    pause: Option<Instant>,
+    sources: Sources,
 }
 
 /// The answer to a listener that wants to accept.
@@ -60,6 +70,13 @@ pub enum Entry {
     Admitted(Permit),
     /// There is none; the listener sleeps until [`Admission::next_offered`] names it.
     Sleep,
+    /// Connections come too fast: the listener rests until then.
+    Pause {
+        /// Until when.
+        until: Instant,
+        /// This listener is the first to notice.
+        begins: bool,
+    },
     /// There is none, and the service wants the connection to be turned away.
     Full(Refusal),
     /// The service drains: the connection is to be turned away.
@@ -71,6 +88,8 @@ pub enum Entry {
 pub struct Permit {
     admission: Arc<Admission>,
     service: ServiceId,
+    /// Whose it is, if that is counted.
+    source: Option<Source>,
 }
 
 impl Admission {
@@ -95,6 +114,8 @@ impl Admission {
         let mut slots = self.lock();
         let of_service = slots.services.entry(service).or_default();
         of_service.limit = limit;
+        // What made it pause may be what was just changed.
+        of_service.pause = None;
         let waiting = std::mem::take(&mut of_service.waiting);
         slots.offered.extend(waiting);
         self.wake(slots);
@@ -116,7 +137,8 @@ impl Admission {
         self: &Arc<Self>,
         service: ServiceId,
         listener: ListenerId,
-        over_limit: OverLimit,
+        gate: &Gate,
+        now: Instant,
     ) -> Entry {
         let mut slots = self.lock();
         let slots = &mut *slots;
@@ -124,16 +146,19 @@ impl Admission {
         if of_service.draining {
             return Entry::Draining;
         }
-        let full = if is_full(of_service.in_use, of_service.limit) {
-            Refusal::ServiceLimit
-        } else if is_full(slots.in_use, slots.limit) {
+        let full = if is_full(slots.in_use, slots.limit) {
             Refusal::DaemonLimit
+        } else if is_full(of_service.in_use, of_service.limit) {
+            Refusal::ServiceLimit
         } else {
+            if let Some((until, begins)) = of_service.pause(gate, now) {
+                return Entry::Pause { until, begins };
+            }
             of_service.in_use += 1;
             slots.in_use += 1;
-            return Entry::Admitted(Permit { admission: Arc::clone(self), service });
+            return Entry::Admitted(Permit { admission: Arc::clone(self), service, source: None });
         };
-        match (over_limit, full) {
+        match (gate.over_limit, full) {
             (OverLimit::Reject, _) => return Entry::Full(full),
             (OverLimit::Queue, Refusal::DaemonLimit) => slots.waiting.push_back(listener),
             (OverLimit::Queue, _) => of_service.waiting.push(listener),
@@ -185,12 +210,15 @@ impl Admission {
         }
     }
 
-    fn leave(&self, service: ServiceId) {
+    fn leave(&self, service: ServiceId, source: Option<Source>) {
         let mut slots = self.lock();
         let all = &mut *slots;
         all.in_use -= 1;
         if let Some(of_service) = all.services.get_mut(&service) {
             of_service.in_use -= 1;
+            if let Some(source) = source {
+                of_service.sources.leave(source, Instant::now());
+            }
             all.offered.extend(of_service.waiting.drain(..));
         }
         if all.in_use == 0 {
@@ -213,9 +241,64 @@ impl Admission {
     }
 }
 
+impl ServiceSlots {
+    /// The end of the pause that is on, or begins now, because connections come too fast. Those
+    /// that are turned away for it make no pause.
+    fn pause(&mut self, gate: &Gate, now: Instant) -> Option<(Instant, bool)> {
+        let rate = gate.rate.filter(|_| gate.over_limit == OverLimit::Queue)?;
+        if let Some(until) = self.pause.filter(|until| *until > now) {
+            return Some((until, false));
+        }
+        let opens_at = self.meter.opens_at(rate, now);
+        self.pause = opens_at.map(|at| at.max(now + gate.rate_pause));
+        self.pause.map(|until| (until, true))
+    }
+
+    /// Whether one more may come in: sessions of its source, rate, rate of its source.
+    fn check(&self, gate: &Gate, source: Option<Source>, now: Instant) -> Result<(), Refusal> {
+        let closed = |meter: Meter, rate: Rate| meter.opens_at(rate, now).is_some();
+        let (sessions, meter) = source.map_or_else(Default::default, |it| self.sources.of(it));
+        if gate.max_per_source.is_some_and(|most| sessions >= most) {
+            return Err(Refusal::SourceLimit);
+        }
+        // With "queue" there was room a moment ago, before the connection was accepted. Whatever
+        // other threads have let in meanwhile is at most one for each of them, and counts.
+        if gate.over_limit == OverLimit::Reject
+            && gate.rate.is_some_and(|rate| closed(self.meter, rate))
+        {
+            return Err(Refusal::Rate);
+        }
+        if gate.rate_per_source.is_some_and(|rate| closed(meter, rate)) {
+            return Err(Refusal::SourceRate);
+        }
+        Ok(())
+    }
+}
+
+impl Permit {
+    /// Counts the connection for its source and for the rates.
+    ///
+    /// # Errors
+    /// A limit of the source or a rate does not let it in. Then it counts for none of them, so
+    /// that a flood from one source does not use up what others may have.
+    fn claim(&mut self, gate: &Gate, source: Option<Source>, now: Instant) -> Result<(), Refusal> {
+        let mut slots = self.admission.lock();
+        let of_service = slots.services.entry(self.service).or_default();
+        of_service.check(gate, source, now)?;
+        if let Some(rate) = gate.rate {
+            of_service.meter.pass(rate, now);
+        }
+        if let Some(source) = source {
+            of_service.sources.enter(source, gate.rate_per_source, now);
+        }
+        self.source = source;
+        Ok(())
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.leave(self.service);
+        self.admission.leave(self.service, self.source);
     }
 }
 

@@ -14,12 +14,25 @@ pub enum Refusal {
     DaemonLimit,
     /// The service has `max_sessions` sessions.
     ServiceLimit,
+    /// The source has `max_per_source` sessions.
+    SourceLimit,
+    /// The service has more connections than `rate`.
+    Rate,
+    /// The source has more connections than `rate_per_source`.
+    SourceRate,
 }
 
 impl Refusal {
     /// All of them, in the order in which they are looked for.
-    pub const ALL: [Self; 4] =
-        [Self::Draining, Self::Address, Self::DaemonLimit, Self::ServiceLimit];
+    pub const ALL: [Self; 7] = [
+        Self::Draining,
+        Self::Address,
+        Self::DaemonLimit,
+        Self::ServiceLimit,
+        Self::SourceLimit,
+        Self::Rate,
+        Self::SourceRate,
+    ];
 }
 
 impl fmt::Display for Refusal {
@@ -29,6 +42,9 @@ impl fmt::Display for Refusal {
             Self::Address => "address",
             Self::DaemonLimit => "process_limit",
             Self::ServiceLimit => "service_limit",
+            Self::SourceLimit => "per_source_limit",
+            Self::Rate => "cps",
+            Self::SourceRate => "per_source_cps",
         })
     }
 }

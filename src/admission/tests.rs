@@ -1,8 +1,26 @@
-use super::*;
+use std::time::Duration;
+
 use proptest::prelude::*;
+
+use super::*;
+use crate::admission::source::SourcePrefix;
+use crate::config::OverLimit;
+use crate::listener::endpoint::Address;
 
 fn admission(limit: Option<u32>) -> Arc<Admission> {
     Admission::new(Arc::new(Poller::new().unwrap()), limit)
+}
+
+fn gate(over_limit: OverLimit) -> Gate {
+    Gate { over_limit, ..Gate::default() }
+}
+
+fn enter(admission: &Arc<Admission>, service: u32, listener: u64, over_limit: OverLimit) -> Entry {
+    admission.enter(service, listener, &gate(over_limit), Instant::now())
+}
+
+fn peer(number: u8) -> Address {
+    Address::Inet(([192, 0, 2, number], 5000).into())
 }
 
 fn permit(entry: Entry) -> Permit {
@@ -16,14 +34,14 @@ fn permit(entry: Entry) -> Permit {
 fn a_full_service_sleeps_and_is_offered_the_slot_that_becomes_free() {
     let admission = admission(None);
     admission.set_service_limit(1, Some(1));
-    let first = permit(admission.enter(1, 10, OverLimit::Queue));
-    assert!(matches!(admission.enter(1, 10, OverLimit::Queue), Entry::Sleep));
+    let first = permit(enter(&admission, 1, 10, OverLimit::Queue));
+    assert!(matches!(enter(&admission, 1, 10, OverLimit::Queue), Entry::Sleep));
     assert!(matches!(
-        admission.enter(1, 11, OverLimit::Reject),
+        enter(&admission, 1, 11, OverLimit::Reject),
         Entry::Full(Refusal::ServiceLimit)
     ));
     // Another service is not touched by it.
-    drop(permit(admission.enter(2, 20, OverLimit::Queue)));
+    drop(permit(enter(&admission, 2, 20, OverLimit::Queue)));
     assert_eq!(admission.next_offered(), None);
     drop(first);
     assert_eq!(admission.next_offered(), Some(10));
@@ -34,14 +52,17 @@ fn a_full_service_sleeps_and_is_offered_the_slot_that_becomes_free() {
 #[test]
 fn when_the_daemon_is_full_listeners_are_offered_room_in_their_order() {
     let admission = admission(Some(2));
-    let first = permit(admission.enter(1, 10, OverLimit::Queue));
-    let second = permit(admission.enter(1, 10, OverLimit::Queue));
-    assert!(matches!(admission.enter(1, 10, OverLimit::Queue), Entry::Sleep));
-    assert!(matches!(admission.enter(2, 20, OverLimit::Queue), Entry::Sleep));
-    assert!(matches!(admission.enter(3, 30, OverLimit::Reject), Entry::Full(Refusal::DaemonLimit)));
+    let first = permit(enter(&admission, 1, 10, OverLimit::Queue));
+    let second = permit(enter(&admission, 1, 10, OverLimit::Queue));
+    assert!(matches!(enter(&admission, 1, 10, OverLimit::Queue), Entry::Sleep));
+    assert!(matches!(enter(&admission, 2, 20, OverLimit::Queue), Entry::Sleep));
+    assert!(matches!(
+        enter(&admission, 3, 30, OverLimit::Reject),
+        Entry::Full(Refusal::DaemonLimit)
+    ));
     drop(first);
     assert_eq!(admission.next_offered(), Some(10));
-    let third = permit(admission.enter(1, 10, OverLimit::Queue));
+    let third = permit(enter(&admission, 1, 10, OverLimit::Queue));
     assert_eq!(admission.next_offered(), None, "full again");
     drop(second);
     drop(third);
@@ -52,20 +73,20 @@ fn when_the_daemon_is_full_listeners_are_offered_room_in_their_order() {
 fn a_higher_limit_wakes_those_who_slept_under_the_lower_one() {
     let admission = admission(Some(0));
     admission.set_service_limit(1, Some(0));
-    assert!(matches!(admission.enter(1, 10, OverLimit::Queue), Entry::Sleep));
-    admission.set_service_limit(1, Some(1));
-    assert_eq!(admission.next_offered(), Some(10));
-    assert!(matches!(admission.enter(1, 10, OverLimit::Queue), Entry::Sleep));
+    assert!(matches!(enter(&admission, 1, 10, OverLimit::Queue), Entry::Sleep));
     admission.set_limit(Some(1));
     assert_eq!(admission.next_offered(), Some(10));
-    drop(permit(admission.enter(1, 10, OverLimit::Queue)));
+    assert!(matches!(enter(&admission, 1, 10, OverLimit::Queue), Entry::Sleep));
+    admission.set_service_limit(1, Some(1));
+    assert_eq!(admission.next_offered(), Some(10));
+    drop(permit(enter(&admission, 1, 10, OverLimit::Queue)));
 }
 
 #[test]
 fn a_sleeping_listener_that_changes_its_service_tries_again() {
     let admission = admission(None);
     admission.set_service_limit(1, Some(0));
-    assert!(matches!(admission.enter(1, 10, OverLimit::Queue), Entry::Sleep));
+    assert!(matches!(enter(&admission, 1, 10, OverLimit::Queue), Entry::Sleep));
     admission.reconsider(11);
     assert_eq!(admission.next_offered(), None);
     admission.reconsider(10);
@@ -77,55 +98,186 @@ fn a_sleeping_listener_that_changes_its_service_tries_again() {
 fn a_draining_service_lets_nobody_in_whatever_its_limit() {
     let admission = admission(Some(1));
     admission.set_service_limit(1, Some(1));
-    let held = permit(admission.enter(1, 10, OverLimit::Queue));
-    assert!(matches!(admission.enter(1, 10, OverLimit::Queue), Entry::Sleep));
+    let held = permit(enter(&admission, 1, 10, OverLimit::Queue));
+    assert!(matches!(enter(&admission, 1, 10, OverLimit::Queue), Entry::Sleep));
     admission.set_draining(1, true);
     admission.reconsider(10);
     assert_eq!(admission.next_offered(), Some(10));
-    let refused = admission.enter(1, 10, OverLimit::Queue);
+    let refused = enter(&admission, 1, 10, OverLimit::Queue);
     assert!(matches!(refused, Entry::Draining));
     // Slots of its sessions become free as ever.
     drop(held);
     assert_eq!(admission.in_use(1), 0);
-    drop(permit(admission.enter(2, 20, OverLimit::Queue)));
+    drop(permit(enter(&admission, 2, 20, OverLimit::Queue)));
     admission.set_draining(1, false);
-    drop(permit(admission.enter(1, 10, OverLimit::Queue)));
+    drop(permit(enter(&admission, 1, 10, OverLimit::Queue)));
+}
+
+#[test]
+fn a_flood_from_one_source_uses_up_nothing_of_the_others() {
+    let second = Duration::from_secs(1);
+    let admission = admission(None);
+    let gate = Gate {
+        over_limit: OverLimit::Reject,
+        max_per_source: Some(2),
+        rate: Rate::new(5, 10 * second),
+        rate_per_source: Rate::new(3, 3 * second),
+        ..Gate::default()
+    };
+    let start = Instant::now();
+    let come = |number, now| {
+        let slot = Ok(permit(admission.enter(1, 10, &gate, now)));
+        gate.let_in(slot, Some(&peer(number)), now)
+    };
+    let refused = |number, now| come(number, now).unwrap_err();
+    let mut held = vec![come(1, start).unwrap(), come(1, start).unwrap()];
+    for _ in 0..100 {
+        assert_eq!(refused(1, start), Refusal::SourceLimit);
+    }
+    held.pop();
+    drop(come(1, start).unwrap());
+    for _ in 0..100 {
+        assert_eq!(refused(1, start), Refusal::SourceRate);
+    }
+    drop(come(2, start).unwrap());
+    drop(come(3, start).unwrap());
+    assert_eq!(refused(2, start), Refusal::Rate, "five in all");
+    assert_eq!(refused(4, start), Refusal::Rate);
+    let later = start + 2 * second;
+    drop(come(4, later).unwrap());
+    assert_eq!(admission.in_use(1), 1);
+    drop(held);
+    assert_eq!(admission.in_use(1), 0);
+}
+
+#[test]
+fn too_many_connections_make_a_pause_that_ends() {
+    let second = Duration::from_secs(1);
+    let admission = admission(None);
+    let mut gate = Gate { rate: Rate::new(2, 2 * second), ..Gate::default() };
+    let start = Instant::now();
+    let come = |gate: &Gate, now| {
+        let entry = admission.enter(1, 10, gate, now);
+        if let Entry::Admitted(permit) = entry {
+            gate.let_in(Ok(permit), Some(&peer(1)), now).unwrap();
+            return None;
+        }
+        match entry {
+            Entry::Pause { until, begins } => Some((until, begins)),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!([come(&gate, start), come(&gate, start)], [None; 2]);
+    let end = start + 10 * second;
+    assert_eq!(come(&gate, start), Some((end, true)));
+    assert_eq!(come(&gate, start + 9 * second), Some((end, false)));
+    assert_eq!([come(&gate, end), come(&gate, end)], [None; 2]);
+    assert_eq!(come(&gate, end), Some((end + 10 * second, true)));
+    // A reload ends the pause; without one connections come one by one.
+    admission.set_service_limit(1, None);
+    gate.rate_pause = Duration::ZERO;
+    assert_eq!(come(&gate, end), Some((end + second, true)));
+    assert_eq!(come(&gate, end + second), None);
+    assert_eq!(come(&gate, end + second), Some((end + 2 * second, true)));
+}
+
+/// What happens in a storm: a connection comes, from a source and to a service; a session ends;
+/// time passes.
+#[derive(Clone, Debug)]
+enum Event {
+    Come { service: u32, source: u8 },
+    End(prop::sample::Index),
+    Pass(u64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => (0u32..4, 0u8..4).prop_map(|(service, source)| Event::Come { service, source }),
+        3 => any::<prop::sample::Index>().prop_map(Event::End),
+        1 => (0u64..3000).prop_map(Event::Pass),
+    ]
 }
 
 proptest! {
-    /// Whatever happens, slots in use are exactly the live permits, and nobody sleeps while
-    /// there is room for him.
+    /// Whatever happens, slots in use are exactly the live permits, of each service and of each
+    /// source; nobody sleeps while there is room; and in the end everybody may come in again.
     #[test]
-    fn slots_never_drift(events in prop::collection::vec((0u32..3, any::<bool>(), any::<prop::sample::Index>()), 1..200)) {
+    fn slots_never_drift(events in prop::collection::vec(event(), 1..300)) {
         let admission = admission(Some(5));
-        for service in 0..3 {
+        let gates: Vec<_> = (0..4u32)
+            .map(|service| Gate {
+                over_limit: if service < 3 { OverLimit::Queue } else { OverLimit::Reject },
+                max_per_source: (service > 0).then_some(service),
+                rate: Rate::new(service, Duration::from_secs(1)),
+                rate_per_source: Rate::new(service / 2, Duration::from_millis(500)),
+                rate_pause: Duration::from_millis(200),
+                ..Gate::default()
+            })
+            .collect();
+        for service in 0..4 {
             admission.set_service_limit(service, Some(2 + service));
         }
-        let mut permits: Vec<(u32, Permit)> = Vec::new();
+        let mut permits: Vec<(u32, u8, Permit)> = Vec::new();
         let mut asleep: Vec<u64> = Vec::new();
-        for (service, come, index) in events {
-            if come {
-                let listener = u64::from(service);
-                if asleep.contains(&listener) {
-                    continue; // A sleeping listener does not ask.
+        let mut now = Instant::now();
+        for event in events {
+            match event {
+                Event::Come { service, source } => {
+                    let (listener, gate) = (u64::from(service), &gates[service as usize]);
+                    if asleep.contains(&listener) {
+                        continue; // A sleeping listener does not ask.
+                    }
+                    let slot = match admission.enter(service, listener, gate, now) {
+                        Entry::Admitted(permit) => Ok(permit),
+                        Entry::Full(refusal) => Err(refusal),
+                        Entry::Draining => unreachable!("nobody asked for it"),
+                        Entry::Pause { until, .. } => {
+                            prop_assert!(until > now && until < now + Duration::from_secs(5));
+                            continue;
+                        }
+                        Entry::Sleep => {
+                            asleep.push(listener);
+                            continue;
+                        }
+                    };
+                    if let Ok(permit) = gate.let_in(slot, Some(&peer(source)), now) {
+                        permits.push((service, source, permit));
+                    }
                 }
-                match admission.enter(service, listener, OverLimit::Queue) {
-                    Entry::Admitted(permit) => permits.push((service, permit)),
-                    Entry::Sleep => asleep.push(listener),
-                    Entry::Full(_) | Entry::Draining => unreachable!("queued"),
+                Event::End(index) if !permits.is_empty() => {
+                    drop(permits.swap_remove(index.index(permits.len())));
                 }
-            } else if !permits.is_empty() {
-                drop(permits.swap_remove(index.index(permits.len())));
-                while let Some(listener) = admission.next_offered() {
-                    asleep.retain(|l| *l != listener);
-                }
+                Event::End(_) => {}
+                Event::Pass(milliseconds) => now += Duration::from_millis(milliseconds),
             }
-            for service in 0..3 {
-                let live = permits.iter().filter(|(s, _)| *s == service).count();
+            while let Some(listener) = admission.next_offered() {
+                asleep.retain(|l| *l != listener);
+            }
+            for (service, gate) in gates.iter().enumerate() {
+                let service = u32::try_from(service).unwrap();
+                let of_service = || permits.iter().filter(|(s, ..)| *s == service);
+                let live = of_service().count();
                 prop_assert_eq!(admission.in_use(service) as usize, live);
                 let room = permits.len() < 5 && live < 2 + service as usize;
                 prop_assert!(!(room && asleep.contains(&u64::from(service))));
+                for number in 0..4 {
+                    let live = of_service().filter(|(_, source, _)| *source == number).count();
+                    let slots = admission.lock();
+                    let Some(of_service) = slots.services.get(&service) else { continue };
+                    let source = SourcePrefix::default().source([192, 0, 2, number].into());
+                    let counted = of_service.sources.of(source).0 as usize;
+                    prop_assert_eq!(counted, if service > 0 { live } else { 0 });
+                    prop_assert!(gate.max_per_source.is_none_or(|most| counted <= most as usize));
+                }
             }
+        }
+        permits.clear();
+        while admission.next_offered().is_some() {}
+        now += Duration::from_secs(600);
+        for (service, gate) in gates.iter().enumerate() {
+            let service = u32::try_from(service).unwrap();
+            let slot = Ok(permit(admission.enter(service, 1, gate, now)));
+            prop_assert!(gate.let_in(slot, Some(&peer(1)), now).is_ok());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 
 use super::{FAILED, check, fail, output};
-use crate::admission::rules::{Decision, Effect, PeerName};
+use crate::admission::rules::{Block, Decision, Effect, PeerName};
 use crate::config::keys::Key;
 use crate::config::suggest::did_you_mean;
 use crate::config::{self, Config, Purpose, ServiceConfig};
@@ -28,16 +28,38 @@ pub(super) fn access(matches: &ArgMatches) -> ExitCode {
         let hint = hint.unwrap_or_else(|| format!(" in {}", path.display()));
         return fail(FAILED, format_args!("there is no service `{name}`{hint}"));
     };
-    let (effect, why) = explain(&config, service, address.to_canonical());
-    let verdict = match effect {
-        Effect::Allow => "let in",
-        Effect::Deny => "refused",
-    };
-    let told = output::out(&format!("{verdict}: {why}\n"));
-    match effect {
-        Effect::Allow => told,
-        Effect::Deny => ExitCode::from(FAILED),
+    match explain(&config, service, address.to_canonical()) {
+        (Effect::Allow, why) => {
+            let limits = limits(service, address.to_canonical());
+            output::out(&format!("let in: {why}\n{limits}"))
+        }
+        (Effect::Deny, why) => {
+            output::out(&format!("refused: {why}\n"));
+            ExitCode::from(FAILED)
+        }
     }
+}
+
+/// What else the daemon looks at, which depends on what it is doing.
+fn limits(service: &ServiceConfig, address: IpAddr) -> String {
+    let gate = &service.gate;
+    let source = Block::around(address, gate.source_prefix.bits(address))
+        .map_or_else(|_| address.to_string(), |block| block.to_string());
+    let mut lines = String::new();
+    let mut add = |what: String| lines += &format!("  as long as there are no more than {what}\n");
+    if let Some(most) = service.max_sessions {
+        add(format!("{most} sessions"));
+    }
+    if let Some(most) = gate.max_per_source {
+        add(format!("{most} sessions of {source}"));
+    }
+    if let Some(rate) = gate.rate {
+        add(format!("{rate} connections"));
+    }
+    if let Some(rate) = gate.rate_per_source {
+        add(format!("{rate} connections of {source}"));
+    }
+    lines
 }
 
 /// What happens to a peer with this address, and why.

@@ -154,6 +154,11 @@ fn data(key: Key, text: &str, span: Span) -> Result<Data, Box<Problem>> {
         Kind::Text | Kind::Texts | Kind::Duration | Kind::Mode => Data::Text(text.to_owned()),
         Kind::List if text.is_empty() => Data::List(Vec::new()),
         Kind::List => Data::List(text.split(',').map(string).collect()),
+        Kind::Integers => {
+            let item = |text| integer(text).unwrap_or_else(|| Data::Text(str::to_owned(text)));
+            let items = text.split(',').map(|text| Spanned { value: item(text), span });
+            Data::List(items.collect())
+        }
         Kind::Table => {
             let Some((name, value)) = text.split_once('=') else {
                 let problem = Problem::error(span, format!("`{text}` has no `=`"));
@@ -244,6 +249,7 @@ fn setting(key: Key, values: &[&str], folder: &Path) -> String {
         (Key::Stderr, _) => string(&absolute(last, folder)),
         (_, Kind::Bool) if last.parse::<bool>().is_ok() => last.to_owned(),
         (_, Kind::Integer | Kind::Size) => scalar(last),
+        (_, Kind::Integers) => array(values.iter().flat_map(|list| list.split(',')).map(scalar)),
         (_, Kind::List) => {
             let items =
                 values.iter().filter(|list| !list.is_empty()).flat_map(|list| list.split(','));

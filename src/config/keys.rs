@@ -134,6 +134,8 @@ pub enum Kind {
     Texts,
     /// A list of strings.
     List,
+    /// A list of whole numbers.
+    Integers,
     /// `true` or `false`.
     Bool,
     /// A whole number.
@@ -154,6 +156,7 @@ impl Kind {
         match self {
             Self::Text | Self::Texts => "TEXT",
             Self::List => "ITEM,...",
+            Self::Integers => "NUMBER,...",
             Self::Bool => "true|false",
             Self::Integer => "NUMBER",
             Self::Size => "BYTES",
@@ -302,11 +305,11 @@ pub const SERVICE: &[KeyInfo] = &[
     key(Key::Resolve, "resolve", Kind::Bool, Group::Admission, "false", Later, "Look up the names of peers"),
     key(Key::AccessTimes, "access_times", Kind::List, Group::Admission, "none", Later, "When connections are let in"),
     key(Key::MaxSessions, "max_sessions", Kind::Integer, Group::Admission, "512", Everywhere, "Sessions at a time; 0 is no limit"),
-    key(Key::MaxPerSource, "max_per_source", Kind::Integer, Group::Admission, "0", Later, "Sessions at a time of one source"),
-    key(Key::SourcePrefix, "source_prefix", Kind::List, Group::Admission, "[32, 128]", Later, "How much of an address is one source"),
-    key(Key::Rate, "rate", Kind::Text, Group::Admission, "\"0\"", Later, "Connections in a time"),
-    key(Key::RatePerSource, "rate_per_source", Kind::Text, Group::Admission, "\"0\"", Later, "Connections of one source in a time"),
-    key(Key::RatePause, "rate_pause", Kind::Duration, Group::Admission, "\"10s\"", Later, "Pause after the rate was exceeded"),
+    key(Key::MaxPerSource, "max_per_source", Kind::Integer, Group::Admission, "0", Everywhere, "Sessions at a time of one source; 0 is no limit"),
+    key(Key::SourcePrefix, "source_prefix", Kind::Integers, Group::Admission, "[32, 128]", Everywhere, "Bits of an IPv4 and of an IPv6 address that are one source"),
+    key(Key::Rate, "rate", Kind::Text, Group::Admission, "\"0\"", Everywhere, "Connections in a time: 50/1s"),
+    key(Key::RatePerSource, "rate_per_source", Kind::Text, Group::Admission, "\"0\"", Everywhere, "Connections of one source in a time: 10/1m"),
+    key(Key::RatePause, "rate_pause", Kind::Duration, Group::Admission, "\"10s\"", Everywhere, "Pause after the rate was exceeded"),
     key(Key::OverLimit, "over_limit", Kind::Text, Group::Admission, "\"queue\"", Everywhere, "What happens to a connection without a free slot: queue, reject"),
     key(Key::TcpWrappers, "tcp_wrappers", Kind::Bool, Group::Admission, "false", Later, "Obey hosts.allow and hosts.deny"),
     key(Key::Banner, "banner", Kind::Text, Group::Admission, "none", Later, "Sent to each peer first"),

@@ -98,8 +98,6 @@ pub struct ServiceConfig {
     pub program: Program,
     /// Sessions at a time; `None` is no limit.
     pub max_sessions: Option<u32>,
-    /// What happens to a connection when no slot is free.
-    pub over_limit: OverLimit,
     /// What is asked of a peer besides a free slot.
     pub gate: Gate,
     /// A session that lives longer is stopped; `None` is no limit.

@@ -75,7 +75,7 @@ fn every_key_has_its_meaning() {
     assert_eq!(hello.program.stderr, Stderr::Log);
     assert_eq!(hello.program.tree, Tree::Leave);
     assert_eq!(hello.max_sessions, Some(7));
-    assert_eq!(hello.over_limit, OverLimit::Reject);
+    assert_eq!(hello.gate.over_limit, OverLimit::Reject);
     assert_eq!(hello.session_timeout, Some(Duration::from_secs(3600)));
     assert_eq!(hello.stop_timeout, Duration::from_millis(250));
     assert_eq!(hello.bind_retry, Some(Duration::from_millis(250)));
@@ -125,14 +125,14 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(other.max_sessions, None);
     assert_eq!(other.session_timeout, None);
     assert_eq!(other.bind_retry, None);
-    assert_eq!(other.over_limit, OverLimit::Queue);
+    assert_eq!(other.gate.over_limit, OverLimit::Queue);
     assert!(matches!(&other.program.stderr, Stderr::File(path) if path.is_absolute()));
     assert!(other.socket.nodelay, "from [defaults]");
     let (one, two) = (service(&config, "one"), service(&config, "two"));
     assert!(!one.socket.nodelay, "the nearer [defaults] win");
     assert!(two.socket.nodelay, "an included file has the defaults of the file around it");
-    assert_eq!(one.over_limit, OverLimit::Reject);
-    assert_eq!(two.over_limit, OverLimit::Queue);
+    assert_eq!(one.gate.over_limit, OverLimit::Reject);
+    assert_eq!(two.gate.over_limit, OverLimit::Queue);
     assert_eq!(one.stop_timeout, Duration::from_millis(250));
     assert_eq!(two.stop_timeout, Duration::from_secs(60));
     assert_eq!(one.max_sessions, Some(512));
@@ -380,7 +380,7 @@ fn a_printed_command_line_is_the_same_service() {
     assert_eq!(a.program.cwd, std::env::current_dir().unwrap());
     let parts = |s: &ServiceConfig| {
         let limits =
-            (s.max_sessions, s.over_limit, s.session_timeout, s.stop_timeout, s.bind_retry);
+            (s.max_sessions, s.gate.over_limit, s.session_timeout, s.stop_timeout, s.bind_retry);
         (s.name.clone(), s.listen.clone(), s.socket.clone(), s.wait, s.program.clone(), limits)
     };
     assert_eq!(parts(a), parts(b), "{text}");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::start::Arrival;
 use super::{Front, Notice};
-use crate::admission::{Entry, Refusal};
+use crate::admission::{Entry, Gate, Refusal};
 use crate::listener::Listener;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::record::Subject;
@@ -26,22 +26,41 @@ impl Front {
         }
         let service = listener.service();
         let setup = service.setup();
-        if let Some(until) = service.paused_until(Instant::now()) {
+        let now = Instant::now();
+        if let Some(until) = service.paused_until(now) {
             self.notify(Notice::ResumeAt(Arc::clone(listener), until));
             return;
         }
-        let slot = match self.admission.enter(service.id, listener.id, setup.config.over_limit) {
+        let gate = &setup.config.gate;
+        let mut slot = match self.admission.enter(service.id, listener.id, gate, now) {
             Entry::Sleep => return,
-            Entry::Admitted(permit) if setup.config.wait => {
-                self.start_wait_server(listener, service, setup, permit);
+            Entry::Pause { until, begins } => {
+                if begins {
+                    self.too_fast(&service, gate, until - now);
+                }
+                self.notify(Notice::ResumeAt(Arc::clone(listener), until));
                 return;
             }
             Entry::Admitted(permit) => Ok(permit),
             Entry::Full(refusal) => Err(refusal),
             Entry::Draining => Err(Refusal::Draining),
         };
+        if setup.config.wait {
+            if !listener.socket().is_ready() {
+                // Whoever was waiting has gone.
+                self.arm(listener);
+                return;
+            }
+            match gate.let_in(slot, None, now) {
+                Ok(permit) => {
+                    self.start_wait_server(listener, service, setup, permit);
+                    return;
+                }
+                Err(refusal) => slot = Err(refusal),
+            }
+        }
         let Some((connection, peer)) = self.accept(listener) else { return };
-        match setup.config.gate.let_in(slot, &peer) {
+        match gate.let_in(slot, Some(&peer), now) {
             Ok(permit) => {
                 // Without a local address the peer is gone already: there is nobody to serve.
                 if let Some(local) = local_address(listener, &connection) {
@@ -125,9 +144,15 @@ impl Front {
         self.recorder.refuse(subject, refusal);
     }
 
+    fn too_fast(&self, service: &Service, gate: &Gate, pause: Duration) {
+        if let Some(rate) = gate.rate {
+            self.recorder.too_fast(Subject::of(&service.name), rate, pause);
+        }
+    }
+
     fn accept_error(&self, event: &Event, listener: &Listener, error: &io::Error) {
         let service = listener.service();
-        let subject = Subject { service: &service.name, session: None, peer: None, pid: None };
+        let subject = Subject::of(&service.name);
         self.recorder.accept_error(event, subject, error);
     }
 }

@@ -93,11 +93,6 @@ impl Front {
         setup: Arc<Setup>,
         permit: Permit,
     ) {
-        if !listener.socket().is_ready() {
-            // Whoever was waiting has gone.
-            self.arm(listener);
-            return;
-        }
         let id = self.next_session();
         let ends = Ends::Listener { local: listener.local() };
         let facts = Facts { service: &service.name, session: id, ends };

@@ -92,6 +92,8 @@ events! {
     DRAINING = 2007 Info "Draining";
     /// Somebody has asked for it: the service lets connections in again.
     RESUMED = 2008 Info "Resumed";
+    /// More connections have come than the service's `rate`. Those that come now wait.
+    RATE_EXCEEDED = 2009 Warn "Connections come too fast, the service pauses";
 
     /// A program runs for a connection, or for a listener with `wait = true`.
     START = 3001 Info "START";

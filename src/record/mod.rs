@@ -13,6 +13,7 @@ use self::event::Event;
 use self::log::{Field, Log, Value};
 use self::throttle::Throttle;
 use crate::admission::Refusal;
+use crate::admission::rate::Rate;
 use crate::listener::endpoint::Address;
 use crate::session::SessionId;
 use crate::sys::{ExitStatus, SpawnError};
@@ -25,6 +26,7 @@ pub struct Recorder {
     failures: Throttle,
     accepts: Throttle,
     desktop_heap: Throttle,
+    pauses: Throttle,
 }
 
 /// What all records of a session say.
@@ -40,6 +42,13 @@ pub struct Subject<'a> {
     pub pid: Option<u32>,
 }
 
+impl<'a> Subject<'a> {
+    /// A service as a whole.
+    pub fn of(service: &'a str) -> Self {
+        Self { service, session: None, peer: None, pid: None }
+    }
+}
+
 impl Recorder {
     /// A recorder that writes to `log`.
     pub fn new(log: Log) -> Self {
@@ -49,6 +58,7 @@ impl Recorder {
             failures: Throttle::new(20, 2),
             accepts: Throttle::new(5, 1),
             desktop_heap: Throttle::new(2, 1),
+            pauses: Throttle::new(20, 1),
         }
     }
 
@@ -81,19 +91,25 @@ impl Recorder {
     /// The connection of a session cannot be relayed.
     pub fn cannot_relay(&self, subject: Subject<'_>, error: &std::io::Error) {
         let error = ("error", Value::Text(error));
-        self.limited(&self.accepts, event::CANNOT_RELAY, subject, error);
+        self.limited(&self.accepts, event::CANNOT_RELAY, subject, &[error]);
     }
 
     /// A connection was turned away.
     pub fn refuse(&self, subject: Subject<'_>, refusal: Refusal) {
         let reason = ("reason", Value::Text(&refusal));
-        self.limited(&self.refusals, event::REFUSE, subject, reason);
+        self.limited(&self.refusals, event::REFUSE, subject, &[reason]);
+    }
+
+    /// A service pauses because more connections have come than its `rate`.
+    pub fn too_fast(&self, subject: Subject<'_>, rate: Rate, pause: Duration) {
+        let fields = [("rate", Value::Text(&rate)), ("pause", Value::Seconds(pause))];
+        self.limited(&self.pauses, event::RATE_EXCEEDED, subject, &fields);
     }
 
     /// A program could not be started.
     pub fn fail(&self, subject: Subject<'_>, error: &SpawnError, program: &std::path::Path) {
         let text = format!("{error} ({})", program.display());
-        self.limited(&self.failures, event::FAIL, subject, ("error", Value::Text(&text)));
+        self.limited(&self.failures, event::FAIL, subject, &[("error", Value::Text(&text))]);
     }
 
     /// A program has ended because it found no room on its desktop.
@@ -105,28 +121,39 @@ impl Recorder {
             &self.desktop_heap,
             event::DESKTOP_HEAP,
             subject,
-            ("help", Value::Text(&help)),
+            &[("help", Value::Text(&help))],
         );
     }
 
     /// A listener could not accept.
     pub fn accept_error(&self, event: &Event, subject: Subject<'_>, error: &std::io::Error) {
         let error = ("error", Value::Text(error));
-        self.limited(&self.accepts, event, subject, error);
+        self.limited(&self.accepts, event, subject, &[error]);
     }
 
-    fn limited(&self, throttle: &Throttle, event: &Event, subject: Subject<'_>, field: Field<'_>) {
-        match throttle.pass(Instant::now()) {
-            None => {}
-            Some(0) => self.write(event, subject, &[field]),
-            Some(suppressed) => {
-                let suppressed = ("suppressed", Value::Number(suppressed));
-                self.write(event, subject, &[field, suppressed]);
-            }
+    fn limited(
+        &self,
+        throttle: &Throttle,
+        event: &Event,
+        subject: Subject<'_>,
+        fields: &[Field<'_>],
+    ) {
+        if let Some(suppressed) = throttle.pass(Instant::now()) {
+            self.write_counting(event, subject, fields, suppressed);
         }
     }
 
     fn write(&self, event: &Event, subject: Subject<'_>, more: &[Field<'_>]) {
+        self.write_counting(event, subject, more, 0);
+    }
+
+    fn write_counting(
+        &self,
+        event: &Event,
+        subject: Subject<'_>,
+        more: &[Field<'_>],
+        suppressed: u64,
+    ) {
         let mut fields = [("", Value::Number(0)); 8];
         let mut count = 0;
         let mut add = |field| {
@@ -144,6 +171,9 @@ impl Recorder {
             add(("pid", Value::Number(pid.into())));
         }
         more.iter().copied().for_each(&mut add);
+        if suppressed > 0 {
+            add(("suppressed", Value::Number(suppressed)));
+        }
         self.log.event(event, &fields[..count]);
     }
 }

@@ -112,6 +112,11 @@ impl Block {
         self.size() == 0
     }
 
+    /// The first address.
+    pub fn first(self) -> IpAddr {
+        self.addresses().0
+    }
+
     /// How many addresses there are beside the first.
     pub(super) fn size(self) -> u128 {
         let (first, last) = self.ends();

@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use super::check::Check;
 use super::limits;
+use crate::admission::Gate;
+use crate::admission::rate::Rate;
+use crate::admission::source::SourcePrefix;
 use crate::config::keys::Key;
 use crate::config::raw::{Data, Entry, Origin};
 use crate::config::report::Problem;
 use crate::config::source::{Sources, Span, Spanned};
 use crate::config::suggest::nearest;
+use crate::config::value;
 use crate::config::{Io, Limit, OverLimit, SocketOptions, Stderr, Tree};
 use crate::sys::identity;
 
@@ -39,7 +43,8 @@ pub(super) struct Draft {
     pub(super) allow: Vec<Spanned<String>>,
     pub(super) deny: Vec<Spanned<String>>,
     pub(super) max_sessions: Option<u32>,
-    pub(super) over_limit: OverLimit,
+    /// Without the rules, which are `allow` and `deny` here.
+    pub(super) gate: Gate,
     pub(super) session_timeout: Option<Duration>,
     pub(super) stop_timeout: Duration,
     pub(super) idle_timeout: Option<Duration>,
@@ -51,6 +56,7 @@ pub(super) struct Draft {
 /// More sessions than any machine can have.
 pub(super) const MOST_SESSIONS: u32 = 1_000_000;
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 
 impl Draft {
@@ -79,7 +85,7 @@ impl Draft {
             allow: Vec::new(),
             deny: Vec::new(),
             max_sessions: (origin != Origin::Classic).then_some(512),
-            over_limit: OverLimit::Queue,
+            gate: Gate::default(),
             session_timeout: None,
             stop_timeout: Duration::from_secs(5),
             idle_timeout: None,
@@ -145,26 +151,30 @@ impl Draft {
             }
             Key::Allow => self.allow = check.list()?,
             Key::Deny => self.deny = check.list()?,
-            Key::MaxSessions => {
-                self.max_sessions = Some(check.count(0..=MOST_SESSIONS)?).filter(|max| *max > 0);
+            Key::MaxSessions => self.max_sessions = limit(check)?,
+            Key::MaxPerSource => self.gate.max_per_source = limit(check)?,
+            Key::SourcePrefix => self.gate.source_prefix = source_prefix(check)?,
+            Key::Rate => self.gate.rate = rate(check)?,
+            Key::RatePerSource => self.gate.rate_per_source = rate(check)?,
+            Key::RatePause => {
+                let pause = check.duration(Duration::ZERO..=DAY, true)?;
+                self.gate.rate_pause = pause.unwrap_or_default();
             }
             Key::OverLimit => {
                 let choices = [("queue", OverLimit::Queue), ("reject", OverLimit::Reject)];
-                self.over_limit = check.choice(&choices)?;
+                self.gate.over_limit = check.choice(&choices)?;
             }
             Key::SessionTimeout => {
                 self.session_timeout = check.duration(Duration::from_millis(1)..=YEAR, true)?;
             }
             Key::StopTimeout => {
-                let range = Duration::ZERO..=Duration::from_secs(24 * 3600);
-                self.stop_timeout = check.duration(range, false)??;
+                self.stop_timeout = check.duration(Duration::ZERO..=DAY, false)??;
             }
             Key::IdleTimeout => {
                 self.idle_timeout = check.duration(Duration::from_millis(1)..=YEAR, true)?;
             }
             Key::LingerTimeout => {
-                let range = Duration::ZERO..=Duration::from_secs(24 * 3600);
-                self.linger_timeout = check.duration(range, false)??;
+                self.linger_timeout = check.duration(Duration::ZERO..=DAY, false)??;
             }
             // Everything else was refused: it is not available in this version.
             _ => {}
@@ -198,6 +208,59 @@ fn id(
             let message = format!("`{}` cannot be used: {error}", check.name);
             check.wrong(&message, "write the name or the number of an account of this machine")
         }
+    }
+}
+
+/// A number of sessions; 0 is no limit.
+fn limit(check: &mut Check<'_>) -> Option<Option<u32>> {
+    let most = check.count(0..=MOST_SESSIONS)?;
+    Some((most > 0).then_some(most))
+}
+
+/// `[32, 128]`: bits of an IPv4 and of an IPv6 address.
+fn source_prefix(check: &mut Check<'_>) -> Option<SourcePrefix> {
+    let Data::List(items) = &check.value.value else {
+        return check.mistyped("a list of two numbers", "write source_prefix = [32, 64]");
+    };
+    let [v4, v6] = &items[..] else {
+        let message = format!("`source_prefix` has {} numbers", items.len());
+        return check
+            .wrong(&message, "write two: bits of an IPv4 and of an IPv6 address, [32, 64]");
+    };
+    let bits = |value: u32| u8::try_from(value).ok();
+    let v4 = check.item(v4).count(1..=32).and_then(bits);
+    let v6 = check.item(v6).count(1..=128).and_then(bits);
+    Some(SourcePrefix { v4: v4?, v6: v6? })
+}
+
+/// `"50/1s"`, or `"0"` for no limit.
+fn rate(check: &mut Check<'_>) -> Option<Option<Rate>> {
+    let text = match &check.value.value {
+        Data::Integer { value: 0, .. } => return Some(None),
+        Data::Integer { value, .. } => {
+            let help = format!("say in what time: {} = \"{value}/1s\"", check.name);
+            return check.mistyped("a rate in quotes", &help);
+        }
+        _ => check.text()?.value,
+    };
+    if text == "0" || text == "off" {
+        return Some(None);
+    }
+    let read = || {
+        let (count, period) = text.split_once('/')?;
+        let digits = count.bytes().all(|byte| byte.is_ascii_digit());
+        let count = count.parse().ok().filter(|count| digits && *count <= MOST_SESSIONS)?;
+        // "50/s" means what one thinks.
+        let bare = period.starts_with(|c: char| c.is_ascii_alphabetic());
+        let period = value::duration(&if bare { format!("1{period}") } else { period.into() })?;
+        Rate::new(count, period).filter(|_| period <= DAY)
+    };
+    match read() {
+        Some(rate) => Some(Some(rate)),
+        None => check.wrong(
+            &format!("`{text}` is not a rate"),
+            "write connections and time, up to a day: \"50/1s\", \"600/1m\", \"0\" for no limit",
+        ),
     }
 }
 

@@ -76,6 +76,10 @@ pub(crate) fn resolve(
     }
 }
 
+/// Keys about the addresses of peers.
+const OF_PEERS: [Key; 5] =
+    [Key::Allow, Key::Deny, Key::MaxPerSource, Key::SourcePrefix, Key::RatePerSource];
+
 struct Resolver {
     sources: Sources,
     problems: Vec<Problem>,
@@ -105,8 +109,8 @@ impl Resolver {
         let listen = self.listen(&raw.name.value, &draft);
         self.useless(raw, &listen);
         self.without_peers(&draft);
-        let gate = Gate { rules: self.rules(&draft) };
         self.relaying(raw, &draft);
+        let gate = Gate { rules: self.rules(&draft), ..draft.gate.clone() };
         let program = self.program(&draft);
         let place = |(key, span): &(Key, _)| (*key, self.sources.position(*span));
         Some(Arc::new(ServiceConfig {
@@ -117,7 +121,6 @@ impl Resolver {
             wait: draft.wait,
             program: program?,
             max_sessions: draft.max_sessions,
-            over_limit: draft.over_limit,
             gate,
             session_timeout: draft.session_timeout,
             stop_timeout: draft.stop_timeout,
@@ -182,7 +185,7 @@ impl Resolver {
                 Key::SocketMode | Key::SocketUser | Key::SocketGroup if !has_file => {
                     "listens on no Unix socket with a file"
                 }
-                Key::Allow | Key::Deny if !has_addresses => {
+                key if OF_PEERS.contains(&key) && !has_addresses => {
                     "has only peers without an address: `socket_mode` says who may connect"
                 }
                 _ => continue,
@@ -198,8 +201,14 @@ impl Resolver {
     /// A `wait` program accepts its connections itself: nobody here ever sees a peer, and a rule
     /// that is not kept must not look as if it were.
     fn without_peers(&mut self, draft: &Draft) {
-        for key in [Key::Allow, Key::Deny] {
-            if let (true, Some(span)) = (draft.wait, draft.span(key)) {
+        let demands = [
+            (Key::Allow, true),
+            (Key::Deny, true),
+            (Key::MaxPerSource, draft.gate.max_per_source.is_some()),
+            (Key::RatePerSource, draft.gate.rate_per_source.is_some()),
+        ];
+        for (key, demands) in demands {
+            if let (true, true, Some(span)) = (draft.wait, demands, draft.span(key)) {
                 let message = format!("`{}` cannot be used with `wait`", key.name());
                 self.problems.push(
                     Problem::error(span, message)

@@ -14,12 +14,12 @@ fn status(daemon: &Daemon) -> serde_json::Value {
     serde_json::from_str(&status.out).unwrap()
 }
 
-/// What `inetd access` says, with the file without its folder.
+/// What `inetd access` says first, with the file without its folder.
 #[track_caller]
 fn access(daemon: &Daemon, name: &str, address: &str) -> (i32, String) {
     let asked = inetd(&["access", name, address, "-c", &native(&daemon.config())]);
     assert_eq!(asked.err, "");
-    let (verdict, place) = asked.out.trim_end().rsplit_once('(').unwrap();
+    let (verdict, place) = asked.out.lines().next().unwrap().rsplit_once('(').unwrap();
     let place = place.rsplit(['/', '\\']).next().unwrap();
     (asked.code, format!("{verdict}({place}"))
 }
@@ -107,7 +107,13 @@ fn inetd_access_names_the_rule_that_decides() {
     let config = "[defaults]\ndeny = ['192.0.2.0/24']\n".to_owned()
         + &service("both", &env(), "allow = ['10.0.0.0/8', '192.0.2.7']")
         + &service("deny", &env(), "")
-        + &service("open", &env(), "deny = []");
+        + &service("open", &env(), "deny = []")
+        + &service(
+            "limited",
+            &env(),
+            "max_sessions = 7\nmax_per_source = 2\nsource_prefix = [24, 64]\n\
+             rate = '50/1s'\nrate_per_source = '5/1m'",
+        );
     let daemon = Daemon::run(&config);
     let text = std::fs::read_to_string(daemon.config()).unwrap();
     let place = |wanted: &str| {
@@ -149,6 +155,16 @@ fn inetd_access_names_the_rule_that_decides() {
         assert_eq!(access(&daemon, name, address), (code, format!("{expected})")), "{name}");
     }
     let file = native(&daemon.config());
+    let open = inetd(&["access", "limited", "2001:db8::7", "-c", &file]).out;
+    assert_eq!(
+        open.lines().skip(1).collect::<Vec<_>>(),
+        [
+            "  as long as there are no more than 7 sessions",
+            "  as long as there are no more than 2 sessions of 2001:db8::/64",
+            "  as long as there are no more than 50/1s connections",
+            "  as long as there are no more than 5/1m connections of 2001:db8::/64",
+        ]
+    );
     let unknown = inetd(&["access", "bth", "::1", "-c", &file]);
     assert_eq!(unknown.code, 1);
     assert_eq!(unknown.err, "inetd: there is no service `bth`: did you mean `both`?\n");

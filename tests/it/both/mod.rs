@@ -10,6 +10,7 @@ mod generated;
 mod launch;
 mod life;
 mod limits;
+mod rates;
 mod records;
 mod relay;
 mod reload;
