@@ -25,6 +25,7 @@ pub mod admission;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod doctor;
 pub mod front;
 pub mod launch;
 pub mod listener;

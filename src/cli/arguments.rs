@@ -27,6 +27,7 @@ Try it:
 
 As a daemon:
   inetd check -c inetd.toml                   look for mistakes, start nothing
+  inetd doctor -c inetd.toml                  what would hurt on this machine
   inetd run -c inetd.toml                     run in the foreground
   inetd reload                                read the file again, keep every session
   inetd run -c /etc/inetd.conf                classic files work as they are
@@ -66,6 +67,13 @@ const KILL: &str = "\
 Stops one session: its program is asked to stop (SIGTERM, on Windows CTRL_BREAK),
 and killed after the service's stop_timeout. The command does not wait for that.
 Used on the same session again, it kills at once.";
+
+const DOCTOR: &str = "\
+Looks at the configuration, as `check` does, and at this machine: programs that
+cannot be started or that others can change, ports that somebody else has, limits
+that do not fit, output that is buffered, and the like. Each finding says why it
+would hurt and what to do. Nothing is changed or started. The exit code is 1 if
+there is an error among the findings.";
 
 const SERVICE_HELP: &str = "\
 inetd as a service of the system: on Windows of the Service Control Manager, on
@@ -191,6 +199,13 @@ pub(super) fn command() -> Command {
                 )
                 .arg(Arg::new("now").long("now").action(ArgAction::SetTrue).help("Kill it at once"))
                 .args([config(), format(), control()]),
+        )
+        .subcommand(
+            Command::new("doctor")
+                .about("Look at this machine and the configuration, say what would hurt")
+                .long_about(DOCTOR)
+                .args([config(), format()])
+                .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("As JSON")),
         )
         .subcommand(service())
         .subcommand(

@@ -6,6 +6,7 @@ mod check;
 mod control;
 mod convert;
 mod daemon;
+mod doctor;
 mod generated;
 mod output;
 mod service;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
         Some(("drain", matches)) => control::drain(matches),
         Some(("resume", matches)) => control::resume(matches),
         Some(("kill", matches)) => control::kill(matches),
+        Some(("doctor", matches)) => doctor::doctor(matches),
         Some(("service", matches)) => service::service(matches),
         Some(("completions", matches)) => generated::completions(matches),
         Some(("man", matches)) => generated::man(matches),

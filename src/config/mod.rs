@@ -39,7 +39,7 @@ pub use convert::convert;
 pub use model::*;
 use raw::{Origin, Raw};
 use report::Problem;
-pub use report::{Report, Severity};
+pub use report::{Report, Severity, Told};
 
 /// What a configuration file is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde::Serialize;
 
 use super::source::{Source, Sources, Span};
 
@@ -12,7 +13,8 @@ use super::source::{Source, Sources, Span};
 const SHOWN: usize = 1000;
 
 /// How bad a problem is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The configuration cannot be used.
     Error,
@@ -20,6 +22,32 @@ pub enum Severity {
     Warning,
     /// Something is worth knowing.
     Note,
+}
+
+impl Severity {
+    /// Its name: `error`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// One thing that is wrong or odd, without its source line.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where it is, as `FILE:LINE:COLUMN`, if it is at a place.
+    pub place: Option<String>,
+    /// What is wrong.
+    pub message: String,
+    /// What else is known about it.
+    pub facts: Vec<String>,
+    /// What to do.
+    pub help: Option<String>,
 }
 
 /// One thing that is wrong or odd.
@@ -115,7 +143,7 @@ impl Problem {
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     text: String,
-    lines: Vec<(Severity, String)>,
+    told: Vec<Told>,
     summary: String,
     errors: usize,
     warnings: usize,
@@ -138,10 +166,9 @@ impl Report {
         if problems.len() > SHOWN {
             text += &format!("and {} more problems\n\n", problems.len() - SHOWN);
         }
-        let shown = problems.iter().take(SHOWN);
-        let lines = shown.map(|problem| (problem.severity, line(problem, sources))).collect();
         let summary = summary(&problems, errors, sources);
-        Self { text, lines, summary, errors, warnings }
+        let told = problems.into_iter().take(SHOWN).map(|problem| told(problem, sources)).collect();
+        Self { text, told, summary, errors, warnings }
     }
 
     /// Whether there is nothing to say.
@@ -164,9 +191,14 @@ impl Report {
         self.text.clone()
     }
 
+    /// Every problem, one by one.
+    pub fn told(&self) -> &[Told] {
+        &self.told
+    }
+
     /// A line for a log for each problem: where it is, what is wrong, what to do.
-    pub fn lines(&self) -> impl Iterator<Item = (Severity, &str)> {
-        self.lines.iter().map(|(severity, line)| (*severity, line.as_str()))
+    pub fn lines(&self) -> impl Iterator<Item = (Severity, String)> {
+        self.told.iter().map(|told| (told.severity, line(told)))
     }
 
     /// One line for a log: the first error, where it is, and how many more there are.
@@ -186,7 +218,7 @@ impl std::error::Error for Report {}
 fn summary(problems: &[Problem], errors: usize, sources: &Sources) -> String {
     let first = problems.iter().find(|problem| problem.severity == Severity::Error);
     let Some(problem) = first.or_else(|| problems.first()) else { return String::new() };
-    let place = place(problem, sources);
+    let place = problem.span.map_or_else(String::new, |span| place(span, sources) + ": ");
     let more = match errors.saturating_sub(1) {
         0 => String::new(),
         1 => " (and 1 more error)".into(),
@@ -195,26 +227,38 @@ fn summary(problems: &[Problem], errors: usize, sources: &Sources) -> String {
     format!("{place}{}{more}", problem.message)
 }
 
-fn line(problem: &Problem, sources: &Sources) -> String {
-    let help = problem.help.iter().map(|help| format!(" ({help})")).collect::<String>();
-    format!("{}{}{help}", place(problem, sources), problem.message)
+fn line(told: &Told) -> String {
+    let place = told.place.iter().map(|place| format!("{place}: ")).collect::<String>();
+    let help = told.help.iter().map(|help| format!(" ({help})")).collect::<String>();
+    format!("{place}{}{help}", told.message)
 }
 
-fn place(problem: &Problem, sources: &Sources) -> String {
-    problem.span.map_or_else(String::new, |span| {
-        let at = sources.position(span);
-        format!("{}:{}:{}: ", sources.get(span.file).path.display(), at.line, at.column)
-    })
+fn told(problem: Problem, sources: &Sources) -> Told {
+    let related = problem.related.into_iter();
+    let related = related.map(|(span, text)| format!("{text}: {}", place(span, sources)));
+    Told {
+        severity: problem.severity,
+        place: problem.span.map(|span| place(span, sources)),
+        message: problem.message,
+        facts: problem.label.into_iter().chain(problem.notes).chain(related).collect(),
+        help: problem.help,
+    }
+}
+
+fn place(span: Span, sources: &Sources) -> String {
+    let at = sources.position(span);
+    format!("{}:{}:{}", sources.get(span.file).path.display(), at.line, at.column)
 }
 
 fn render(problem: &Problem, sources: &Sources) -> String {
-    let (level, name) = match problem.severity {
-        Severity::Error => (Level::ERROR, "error"),
-        Severity::Warning => (Level::WARNING, "warning"),
-        Severity::Note => (Level::NOTE, "note"),
+    let level = match problem.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
     };
     let Some(span) = problem.span else {
         let help = problem.help.iter().map(|help| format!("\n  = help: {help}"));
+        let name = problem.severity.as_str();
         return format!("{name}: {}{}", problem.message, help.collect::<String>());
     };
     let title = Group::with_title(level.primary_title(&problem.message));
@@ -300,7 +344,7 @@ mod tests {
         );
         assert_eq!(report.summary(), "x.toml:2:1: unknown key `listne`");
         let line = "x.toml:2:1: unknown key `listne` (did you mean `listen`?)";
-        assert_eq!(report.lines().collect::<Vec<_>>(), [(Severity::Error, line)]);
+        assert_eq!(report.lines().collect::<Vec<_>>(), [(Severity::Error, line.to_owned())]);
         assert_eq!((report.errors(), report.warnings()), (1, 0));
     }
 

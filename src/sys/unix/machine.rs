@@ -97,6 +97,16 @@ pub fn clock_is_kept() -> Option<bool> {
     }
 }
 
+/// Whether somebody has told the kernel how to run files of other systems and processors
+/// (binfmt_misc), Wine or QEMU for example.
+pub fn runs_foreign_programs() -> bool {
+    let entries = fs::read_dir("/proc/sys/fs/binfmt_misc").into_iter().flatten();
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name() != "register" && entry.file_name() != "status")
+        .any(|entry| fs::read(entry.path()).is_ok_and(|text| text.starts_with(b"enabled")))
+}
+
 fn number(path: &str) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }

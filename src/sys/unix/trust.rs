@@ -14,6 +14,8 @@ use crate::sys::Outsider;
 const WRITABLE_BY_OTHERS: u32 = 0o002;
 const WRITABLE_BY_GROUP: u32 = 0o020;
 const STICKY: u32 = 0o1000;
+const READ: u32 = 0o4;
+const EXECUTE: u32 = 0o1;
 /// The most symbolic links that the system follows (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
@@ -49,6 +51,41 @@ pub fn outsiders(path: &Path, trusted: Option<&Identity>) -> io::Result<Vec<Outs
         }
     }
     Ok(found)
+}
+
+/// What keeps `identity` from running the program `path`, or from reading it too if it is a
+/// `script`: the file, or a folder on the way to it.
+///
+/// # Errors
+/// The file, or a folder above it, cannot be looked at.
+pub fn obstacle(path: &Path, identity: &Identity, script: bool) -> io::Result<Option<PathBuf>> {
+    if identity.user == 0 {
+        return Ok(None);
+    }
+    for place in places(path)? {
+        let file = std::fs::metadata(&place)?;
+        let needed = if file.is_file() && script { READ | EXECUTE } else { EXECUTE };
+        if rights(&file, identity) & needed != needed && !has_access_list(&place) {
+            return Ok(Some(place));
+        }
+    }
+    Ok(None)
+}
+
+/// What `identity` may do with a file by its mode, as the last octal digit.
+fn rights(file: &Metadata, identity: &Identity) -> u32 {
+    let is_member = identity.group == file.gid() || identity.groups.contains(&file.gid());
+    let shift = match file.uid() == identity.user {
+        true => 6,
+        false if is_member => 3,
+        false => 0,
+    };
+    file.mode() >> shift & 0o7
+}
+
+/// With an access list (acl(5)) the mode does not tell everything.
+fn has_access_list(path: &Path) -> bool {
+    rustix::fs::getxattr(path, "system.posix_acl_access", &mut [0_u8; 0]).is_ok()
 }
 
 /// The file and every folder on the way to it, also on the way that symbolic links lead.
@@ -98,11 +135,24 @@ impl Trusted {
 }
 
 #[cfg(test)]
+pub(crate) use tests::{close_to_others, open_to_everybody};
+
+#[cfg(test)]
 mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+
+    /// Lets everybody change `path`.
+    pub(crate) fn open_to_everybody(path: &Path) {
+        std::fs::set_permissions(path, Permissions::from_mode(0o777)).unwrap();
+    }
+
+    /// Lets nobody else use `path`.
+    pub(crate) fn close_to_others(path: &Path) {
+        std::fs::set_permissions(path, Permissions::from_mode(0o700)).unwrap();
+    }
 
     /// A file with this mode, in a folder with that one.
     fn file(mode: u32, folder_mode: u32) -> (tempfile::TempDir, PathBuf) {
@@ -158,5 +208,21 @@ mod tests {
         assert_eq!((&*found[0].who, found[0].everybody), ("the user `12345`", false));
         let owner = identity::resolve(Some("12345"), None, None).unwrap();
         assert_eq!(outsiders(&path, owner.as_ref()).unwrap(), []);
+    }
+
+    #[test]
+    fn whoever_may_not_look_into_a_folder_cannot_run_a_program_in_it() {
+        let user = |id| Identity { user: id, group: id, groups: vec![id], name: id.to_string() };
+        let (top, path) = file(0o711, 0o755);
+        let top = top.path();
+        close_to_others(top);
+        let obstacle = |id, script| obstacle(&path, &user(id), script).unwrap();
+        if rustix::process::geteuid().is_root() {
+            assert_eq!(obstacle(12_345, false).unwrap(), top);
+            std::fs::set_permissions(top, Permissions::from_mode(0o755)).unwrap();
+            assert_eq!(obstacle(12_345, false), None);
+            assert_eq!(obstacle(12_345, true).unwrap(), path);
+        }
+        assert_eq!(obstacle(0, true), None);
     }
 }

@@ -106,6 +106,11 @@ pub fn clock_is_kept() -> Option<bool> {
     None
 }
 
+/// Whether files of other systems and processors can be run, beyond what Windows does anyway.
+pub fn runs_foreign_programs() -> bool {
+    false
+}
+
 /// The rows of the table of listeners: a number, and as many rows.
 fn rows<Row: Copy>(family: u16) -> io::Result<Vec<Row>> {
     let mut memory: Vec<u64> = Vec::new();

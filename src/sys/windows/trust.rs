@@ -2,18 +2,18 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr;
 
-use windows_sys::Win32::Foundation::{ERROR_SUCCESS, GENERIC_ALL, GENERIC_WRITE};
+use windows_sys::Win32::Foundation::{ERROR_SUCCESS, GENERIC_ALL, GENERIC_EXECUTE, GENERIC_WRITE};
 use windows_sys::Win32::Security::Authorization::{GetNamedSecurityInfoW, SE_FILE_OBJECT};
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce, INHERIT_ONLY_ACE,
     LookupAccountNameW, LookupAccountSidW, OWNER_SECURITY_INFORMATION, PSID,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    DELETE, FILE_ADD_FILE, FILE_APPEND_DATA, FILE_DELETE_CHILD, FILE_WRITE_DATA, WRITE_DAC,
-    WRITE_OWNER,
+    DELETE, FILE_ADD_FILE, FILE_APPEND_DATA, FILE_DELETE_CHILD, FILE_EXECUTE, FILE_WRITE_DATA,
+    WRITE_DAC, WRITE_OWNER,
 };
 use windows_sys::Win32::System::SystemServices::{
     ACCESS_ALLOWED_ACE_TYPE, ACCESS_ALLOWED_CALLBACK_ACE_TYPE,
@@ -37,6 +37,10 @@ const TRUSTED: [&str; 5] = [
 /// Everyone, anonymous, everybody who is logged on, authenticated users, the local users, guests.
 const EVERYBODY: [&str; 6] =
     ["S-1-1-0", "S-1-5-7", "S-1-5-4", "S-1-5-11", "S-1-5-32-545", "S-1-5-32-546"];
+
+/// Everyone, authenticated users, the local users, whoever is on this machine, services.
+const GROUPS: [&str; 6] =
+    ["S-1-1-0", "S-1-5-11", "S-1-5-32-545", "S-1-2-0", "S-1-5-6", "S-1-5-80-0"];
 
 /// To change a file, in any way in which that can be done.
 const CHANGE_FILE: u32 = FILE_WRITE_DATA
@@ -85,6 +89,18 @@ pub fn outsiders(path: &Path, trusted: Option<&Identity>) -> io::Result<Vec<Outs
     Ok(found)
 }
 
+/// What keeps `identity` from running the program `path`: the file. Folders do not count: everybody
+/// may pass through them (SeChangeNotifyPrivilege). Of the groups that `identity` is a member of,
+/// those count that services are in.
+///
+/// # Errors
+/// The account or the file cannot be looked at.
+pub fn obstacle(path: &Path, identity: &Identity, _script: bool) -> io::Result<Option<PathBuf>> {
+    let mut own: Vec<String> = GROUPS.map(str::to_owned).into();
+    own.extend([SERVICE_SID.to_owned(), sid_of(&identity.name)?]);
+    Ok((!rights(path)?.allow(&own)).then(|| path.to_owned()))
+}
+
 /// Who may do what with a file.
 #[derive(Debug, Default)]
 struct Rights {
@@ -94,6 +110,14 @@ struct Rights {
 }
 
 impl Rights {
+    /// Whether somebody with these identities may read and run the file.
+    fn allow(&self, own: &[String]) -> bool {
+        let Some(entries) = &self.entries else { return true };
+        let own = entries.iter().filter(|(_, sid)| own.contains(sid));
+        let allowed = own.fold(0, |all, (mask, _)| all | mask);
+        allowed & (GENERIC_ALL | GENERIC_EXECUTE) != 0 || allowed & FILE_EXECUTE != 0
+    }
+
     /// The first one with a right of `dangerous` who is not among the `known`, and whether that is
     /// everybody.
     fn outsider(&self, dangerous: u32, known: &[String]) -> Option<(String, bool)> {
@@ -217,11 +241,45 @@ fn look_up(text: &str) -> io::Result<String> {
 }
 
 #[cfg(test)]
+pub(crate) use tests::{close_to_others, open_to_everybody};
+
+#[cfg(test)]
 mod tests {
+    use windows_sys::Win32::Security::Authorization::SetNamedSecurityInfoW;
+
     use super::*;
+    use crate::sys::platform::security::Descriptor;
 
     const USERS: &str = "S-1-5-32-545";
     const BOB: &str = "S-1-5-21-1-2-3-1001";
+
+    /// Lets everybody change `path`.
+    pub(crate) fn open_to_everybody(path: &Path) {
+        set(path, &Descriptor::parse("D:P(A;OICI;FA;;;WD)").unwrap());
+    }
+
+    /// Lets nobody else use `path`.
+    pub(crate) fn close_to_others(path: &Path) {
+        set(path, &Descriptor::ours_alone().unwrap());
+    }
+
+    fn set(path: &Path, rights: &Descriptor) {
+        let name = wide(path.as_os_str()).unwrap();
+        let list = rights.list().unwrap();
+        // SAFETY: the name ends with a NUL; the list is a part of a descriptor that lives longer.
+        let code = unsafe {
+            SetNamedSecurityInfoW(
+                name.as_ptr(),
+                SE_FILE_OBJECT,
+                DACL_SECURITY_INFORMATION,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                list,
+                ptr::null(),
+            )
+        };
+        assert_eq!(code, ERROR_SUCCESS);
+    }
 
     fn rights(entries: &[(u32, &str)]) -> Rights {
         let entries = entries.iter().map(|(mask, sid)| (*mask, (*sid).to_owned())).collect();

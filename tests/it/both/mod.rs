@@ -4,6 +4,7 @@ mod access;
 mod announce;
 mod config;
 mod data;
+mod doctor;
 mod drain;
 mod environment;
 mod generated;

@@ -1,0 +1,74 @@
+//! `inetd doctor`: what would hurt on this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::ArgMatches;
+use serde_json::json;
+
+use super::{FAILED, check, control, output};
+use crate::config::{self, FileFormat, Severity};
+use crate::doctor::{self, Examination, Finding};
+use crate::sys::control::server_id;
+use crate::sys::{machine, paths};
+
+/// How long the daemon's system is asked who it is.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) fn doctor(matches: &ArgMatches) -> ExitCode {
+    let (path, format) = check::file(matches);
+    // Before anything is installed there is still a machine to look at.
+    let is_named = matches.get_one::<PathBuf>("config").is_some();
+    let examination = if is_named || path.exists() {
+        doctor::examine(&path, format, daemon(&path, format))
+    } else {
+        doctor::examine_machine(&paths::default_config())
+    };
+    let text = if matches.get_flag("json") { as_json(&examination) } else { as_text(&examination) };
+    let written = output::out(&text);
+    if examination.count(Severity::Error) > 0 { ExitCode::from(FAILED) } else { written }
+}
+
+/// The process id of the daemon that runs with this configuration.
+fn daemon(path: &Path, format: FileFormat) -> Option<u32> {
+    let endpoint = control::endpoint(None, || config::control_of(path, format))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    runtime
+        .block_on(async { tokio::time::timeout(PATIENCE, server_id(&endpoint)).await.ok()?.ok() })
+}
+
+fn as_text(examination: &Examination) -> String {
+    let mut text = examination.report.render();
+    for finding in &examination.findings {
+        text += &format!("{finding}\n\n");
+    }
+    let counts = [Severity::Error, Severity::Warning, Severity::Note].map(|severity| {
+        let count = examination.count(severity);
+        format!("{count} {}{}", severity.as_str(), if count == 1 { "" } else { "s" })
+    });
+    let services = examination.services;
+    let plural = if services == 1 { "" } else { "s" };
+    text + &format!("{services} service{plural} on {}: {}\n", machine::name(), counts.join(", "))
+}
+
+fn as_json(examination: &Examination) -> String {
+    let problems = examination.report.told().iter().map(|told| Finding {
+        severity: told.severity,
+        what: told.message.clone(),
+        places: told.place.clone().into_iter().collect(),
+        why: told.facts.join("; "),
+        help: told.help.clone().unwrap_or_default(),
+    });
+    let findings: Vec<_> = problems.chain(examination.findings.iter().cloned()).collect();
+    let value = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "system": machine::name(),
+        "services": examination.services,
+        "errors": examination.count(Severity::Error),
+        "warnings": examination.count(Severity::Warning),
+        "notes": examination.count(Severity::Note),
+        "findings": findings,
+    });
+    format!("{value:#}\n")
+}

@@ -1,0 +1,94 @@
+//! `inetd doctor`: looks at a configuration and at this machine and says what would hurt.
+//!
+//! Each file here knows one subject. A check gets the checked configuration and the facts about the
+//! machine ([`Machine`]), which are gathered before, and adds findings; it changes nothing and
+//! starts nothing.
+
+mod arguments;
+mod buffering;
+mod executable;
+mod finding;
+mod limits;
+mod machine;
+mod ports;
+mod programs;
+#[cfg(test)]
+mod testing;
+mod writable;
+
+use std::path::Path;
+
+pub use self::finding::{Finding, Findings};
+pub use self::machine::Machine;
+use crate::config::{self, Config, FileFormat, Purpose, Report, Severity};
+
+/// What every check of a configuration looks like.
+type Check = fn(&Config, &Machine, &mut Findings);
+
+/// All of them, in the order in which their findings are told.
+const CHECKS: [Check; 6] = [
+    programs::check,
+    arguments::check,
+    writable::check,
+    ports::check,
+    limits::check,
+    buffering::check,
+];
+
+/// What was found.
+#[derive(Debug)]
+pub struct Examination {
+    /// The problems of the configuration itself, as `inetd check` shows them.
+    pub report: Report,
+    /// What would hurt although the configuration is right.
+    pub findings: Vec<Finding>,
+    /// How many services there are.
+    pub services: usize,
+}
+
+impl Examination {
+    /// How many findings and problems there are of this severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        let problems = self.report.told().iter().filter(|told| told.severity == severity);
+        let findings = self.findings.iter().filter(|finding| finding.severity == severity);
+        problems.count() + findings.count()
+    }
+}
+
+/// Looks at this machine and at the configuration in `path`. `daemon` is the process id of the
+/// daemon that runs with it, if one does.
+pub fn examine(path: &Path, format: FileFormat, daemon: Option<u32>) -> Examination {
+    let (config, report) = match config::load(path, format, Purpose::Check) {
+        Ok((config, report)) => (Some(config), report),
+        Err(report) => (None, report),
+    };
+    let machine = Machine::look(config.as_ref(), daemon);
+    let mut findings = Findings::default();
+    match &config {
+        Some(config) => {
+            for check in CHECKS {
+                check(config, &machine, &mut findings);
+            }
+        }
+        None => findings.add(
+            Finding::note("the services were not looked at")
+                .why("the configuration has errors")
+                .help("correct them first, then ask again"),
+        ),
+    }
+    machine::check(&machine, &mut findings);
+    let services = config.map_or(0, |config| config.services.len());
+    Examination { report, findings: findings.into_list(), services }
+}
+
+/// Looks at this machine alone: there is no configuration in `path` yet.
+pub fn examine_machine(path: &Path) -> Examination {
+    let mut findings = Findings::default();
+    findings.add(
+        Finding::note(format!("there is no configuration {}", path.display()))
+            .why("only the machine was looked at")
+            .help("write one, or name another one with -c"),
+    );
+    machine::check(&Machine::look(None, None), &mut findings);
+    Examination { report: Report::default(), findings: findings.into_list(), services: 0 }
+}
