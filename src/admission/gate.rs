@@ -5,16 +5,20 @@ use std::time::{Duration, Instant};
 
 use super::rate::Rate;
 use super::rules::{Decision, Effect, PeerName, Rules};
+use super::schedule::Schedule;
 use super::source::{Source, SourcePrefix};
 use super::{Permit, Refusal};
 use crate::config::OverLimit;
 use crate::listener::endpoint::Address;
+use crate::sys::{WeekMinute, clock};
 
 /// The demands of a service. Without any it costs a connection nothing.
 #[derive(Clone, Debug)]
 pub struct Gate {
     /// `allow` and `deny`.
     pub rules: Option<Arc<Rules>>,
+    /// `access_times`: when peers are let in.
+    pub schedule: Option<Schedule>,
     /// What happens when no slot is free, or `rate` is exceeded.
     pub over_limit: OverLimit,
     /// `max_per_source`: sessions at a time of one source; `None` is no limit.
@@ -27,12 +31,36 @@ pub struct Gate {
     pub rate_per_source: Option<Rate>,
     /// `rate_pause`: how long the service does not accept when `rate` is exceeded.
     pub rate_pause: Duration,
+    /// `max_load`: nobody comes in while the load average is that high.
+    pub max_load: Option<f64>,
+    /// `banner`: sent to each peer that comes in, before its program starts.
+    pub banner: Option<Arc<[u8]>>,
+    /// `banner_reject`: sent to each peer that does not.
+    pub banner_reject: Option<Arc<[u8]>>,
+}
+
+/// What a decision depends on besides the peer and the slots.
+#[derive(Clone, Copy, Debug)]
+pub struct World {
+    /// When it is made.
+    pub now: Instant,
+    /// The time on the clock of this place, if it is asked for.
+    pub minute: fn() -> WeekMinute,
+    /// The load average, if it is asked for.
+    pub load: fn() -> Option<f64>,
+}
+
+impl World {
+    /// This one.
+    pub fn at(now: Instant) -> Self {
+        Self { now, minute: clock::minute_of_week, load: clock::load_average }
+    }
 }
 
 impl Gate {
     /// Decides about a peer that was accepted with a slot, or only to hear that there is none.
-    /// Of several reasons to refuse it the first one in this order counts: draining, address, slot,
-    /// and what [`Permit::claim`] looks at. A `wait` service never sees a peer.
+    /// Of several reasons to refuse it the first one in this order counts: draining, address,
+    /// schedule, slot, and what [`Permit::claim`] looks at. A `wait` service never sees a peer.
     ///
     /// # Errors
     /// The reason. The slot is free again.
@@ -40,17 +68,27 @@ impl Gate {
         &self,
         slot: Result<Permit, Refusal>,
         peer: Option<&Address>,
-        now: Instant,
+        world: &World,
     ) -> Result<Permit, Refusal> {
-        let draining = matches!(slot, Err(Refusal::Draining));
-        if !draining && self.effect(peer) == Effect::Deny {
+        if let Err(Refusal::Draining) = slot {
+            return slot;
+        }
+        if self.effect(peer) == Effect::Deny {
             return Err(Refusal::Address);
+        }
+        if self.schedule.as_ref().is_some_and(|schedule| !schedule.is_open((world.minute)())) {
+            return Err(Refusal::Time);
         }
         let mut permit = slot?;
         if self.counts() {
-            permit.claim(self, self.source(peer), now)?;
+            permit.claim(self, self.source(peer), world)?;
         }
         Ok(permit)
+    }
+
+    /// Whether the machine is too busy.
+    pub(super) fn is_overloaded(&self, world: &World) -> bool {
+        self.max_load.is_some_and(|most| (world.load)().is_some_and(|load| load >= most))
     }
 
     /// What the rules say about a peer. Those of a Unix socket have no address; who may connect
@@ -65,9 +103,9 @@ impl Gate {
         }
     }
 
-    /// Whether connections are counted at all.
+    /// Whether there is more to look at than rules and slots.
     fn counts(&self) -> bool {
-        self.rate.is_some() || self.counts_sources()
+        self.rate.is_some() || self.max_load.is_some() || self.counts_sources()
     }
 
     fn counts_sources(&self) -> bool {
@@ -89,12 +127,16 @@ impl Default for Gate {
     fn default() -> Self {
         Self {
             rules: None,
+            schedule: None,
             over_limit: OverLimit::Queue,
             max_per_source: None,
             source_prefix: SourcePrefix::default(),
             rate: None,
             rate_per_source: None,
             rate_pause: Duration::from_secs(10),
+            max_load: None,
+            banner: None,
+            banner_reject: None,
         }
     }
 }

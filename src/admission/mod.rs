@@ -9,6 +9,7 @@ mod gate;
 pub mod rate;
 mod refusal;
 pub mod rules;
+pub mod schedule;
 pub mod source;
 
 use std::collections::{HashMap, VecDeque};
@@ -17,7 +18,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-pub use self::gate::Gate;
+pub use self::gate::{Gate, World};
 use self::rate::{Meter, Rate};
 pub use self::refusal::Refusal;
 use self::source::{Source, Sources};
@@ -281,10 +282,15 @@ impl Permit {
     /// # Errors
     /// A limit of the source or a rate does not let it in. Then it counts for none of them, so
     /// that a flood from one source does not use up what others may have.
-    fn claim(&mut self, gate: &Gate, source: Option<Source>, now: Instant) -> Result<(), Refusal> {
+    fn claim(&mut self, gate: &Gate, source: Option<Source>, world: &World) -> Result<(), Refusal> {
+        let now = world.now;
+        let overloaded = gate.is_overloaded(world);
         let mut slots = self.admission.lock();
         let of_service = slots.services.entry(self.service).or_default();
         of_service.check(gate, source, now)?;
+        if overloaded {
+            return Err(Refusal::Load);
+        }
         if let Some(rate) = gate.rate {
             of_service.meter.pass(rate, now);
         }

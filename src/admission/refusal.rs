@@ -10,6 +10,8 @@ pub enum Refusal {
     Draining,
     /// `allow` and `deny` do not let the peer in.
     Address,
+    /// It is not the time: `access_times`.
+    Time,
     /// The daemon has `max_sessions` sessions.
     DaemonLimit,
     /// The service has `max_sessions` sessions.
@@ -20,18 +22,22 @@ pub enum Refusal {
     Rate,
     /// The source has more connections than `rate_per_source`.
     SourceRate,
+    /// The machine is busier than `max_load`.
+    Load,
 }
 
 impl Refusal {
     /// All of them, in the order in which they are looked for.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Draining,
         Self::Address,
+        Self::Time,
         Self::DaemonLimit,
         Self::ServiceLimit,
         Self::SourceLimit,
         Self::Rate,
         Self::SourceRate,
+        Self::Load,
     ];
 }
 
@@ -40,11 +46,13 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Draining => "draining",
             Self::Address => "address",
+            Self::Time => "time",
             Self::DaemonLimit => "process_limit",
             Self::ServiceLimit => "service_limit",
             Self::SourceLimit => "per_source_limit",
             Self::Rate => "cps",
             Self::SourceRate => "per_source_cps",
+            Self::Load => "load",
         })
     }
 }

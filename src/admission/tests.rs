@@ -3,9 +3,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::admission::rules::{Block, Effect, Pattern, Rule, Rules};
+use crate::admission::schedule::Schedule;
 use crate::admission::source::SourcePrefix;
-use crate::config::OverLimit;
+use crate::config::{OverLimit, Position};
 use crate::listener::endpoint::Address;
+use crate::sys::WeekMinute;
 
 fn admission(limit: Option<u32>) -> Arc<Admission> {
     Admission::new(Arc::new(Poller::new().unwrap()), limit)
@@ -127,7 +130,7 @@ fn a_flood_from_one_source_uses_up_nothing_of_the_others() {
     let start = Instant::now();
     let come = |number, now| {
         let slot = Ok(permit(admission.enter(1, 10, &gate, now)));
-        gate.let_in(slot, Some(&peer(number)), now)
+        gate.let_in(slot, Some(&peer(number)), &World::at(now))
     };
     let refused = |number, now| come(number, now).unwrap_err();
     let mut held = vec![come(1, start).unwrap(), come(1, start).unwrap()];
@@ -151,6 +154,58 @@ fn a_flood_from_one_source_uses_up_nothing_of_the_others() {
 }
 
 #[test]
+fn of_several_reasons_the_first_in_the_order_counts() {
+    let admission = admission(Some(1));
+    let second = Duration::from_secs(1);
+    let deny = Rule {
+        pattern: Pattern::Block(Block::single([192, 0, 2, 1].into())),
+        effect: Effect::Deny,
+        at: Position::default(),
+    };
+    let mut gate = Gate {
+        rules: Some(Arc::new(Rules::new(vec![deny], Effect::Allow))),
+        schedule: Some(Schedule::new(&["mon 08:00-09:00".parse().unwrap()])),
+        over_limit: OverLimit::Reject,
+        max_per_source: Some(1),
+        rate: Rate::new(1, second),
+        rate_per_source: Rate::new(1, second),
+        max_load: Some(2.0),
+        ..Gate::default()
+    };
+    let now = Instant::now();
+    let busy = World { now, minute: || WeekMinute::new(1, 8, 30), load: || Some(2.0) };
+    let idle = World { load: || Some(1.99), ..busy };
+    let at_night = World { minute: || WeekMinute::new(1, 9, 0), ..busy };
+    let enter = |gate: &Gate| match admission.enter(1, 10, gate, now) {
+        Entry::Admitted(permit) => Ok(permit),
+        Entry::Full(refusal) => Err(refusal),
+        other => panic!("{other:?}"),
+    };
+    let held = gate.let_in(enter(&gate), Some(&peer(2)), &idle).unwrap();
+    let reason = |gate: &Gate, slot, number, world| {
+        gate.let_in(slot, Some(&peer(number)), world).unwrap_err()
+    };
+    assert_eq!(reason(&gate, Err(Refusal::Draining), 1, &at_night), Refusal::Draining);
+    assert_eq!(reason(&gate, enter(&gate), 1, &at_night), Refusal::Address);
+    assert_eq!(reason(&gate, enter(&gate), 2, &at_night), Refusal::Time);
+    assert_eq!(reason(&gate, enter(&gate), 2, &busy), Refusal::DaemonLimit);
+    admission.set_limit(None);
+    admission.set_service_limit(1, Some(1));
+    assert_eq!(reason(&gate, enter(&gate), 2, &busy), Refusal::ServiceLimit);
+    admission.set_service_limit(1, None);
+    assert_eq!(reason(&gate, enter(&gate), 2, &busy), Refusal::SourceLimit);
+    gate.max_per_source = None;
+    assert_eq!(reason(&gate, enter(&gate), 2, &busy), Refusal::Rate);
+    gate.rate = None;
+    assert_eq!(reason(&gate, enter(&gate), 2, &busy), Refusal::SourceRate);
+    gate.rate_per_source = None;
+    assert_eq!(reason(&gate, enter(&gate), 2, &busy), Refusal::Load);
+    assert!(gate.let_in(enter(&gate), Some(&peer(2)), &idle).is_ok());
+    drop(held);
+    assert_eq!(admission.in_use(1), 0, "nothing of all this is left");
+}
+
+#[test]
 fn too_many_connections_make_a_pause_that_ends() {
     let second = Duration::from_secs(1);
     let admission = admission(None);
@@ -159,7 +214,7 @@ fn too_many_connections_make_a_pause_that_ends() {
     let come = |gate: &Gate, now| {
         let entry = admission.enter(1, 10, gate, now);
         if let Entry::Admitted(permit) = entry {
-            gate.let_in(Ok(permit), Some(&peer(1)), now).unwrap();
+            gate.let_in(Ok(permit), Some(&peer(1)), &World::at(now)).unwrap();
             return None;
         }
         match entry {
@@ -240,7 +295,7 @@ proptest! {
                             continue;
                         }
                     };
-                    if let Ok(permit) = gate.let_in(slot, Some(&peer(source)), now) {
+                    if let Ok(permit) = gate.let_in(slot, Some(&peer(source)), &World::at(now)) {
                         permits.push((service, source, permit));
                     }
                 }
@@ -277,7 +332,7 @@ proptest! {
         for (service, gate) in gates.iter().enumerate() {
             let service = u32::try_from(service).unwrap();
             let slot = Ok(permit(admission.enter(service, 1, gate, now)));
-            prop_assert!(gate.let_in(slot, Some(&peer(1)), now).is_ok());
+            prop_assert!(gate.let_in(slot, Some(&peer(1)), &World::at(now)).is_ok());
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::admission::rules::{Block, Decision, Effect, PeerName};
 use crate::config::keys::Key;
 use crate::config::suggest::did_you_mean;
 use crate::config::{self, Config, Purpose, ServiceConfig};
+use crate::sys::clock;
 
 pub(super) fn access(matches: &ArgMatches) -> ExitCode {
     let (path, format) = check::file(matches);
@@ -28,16 +29,30 @@ pub(super) fn access(matches: &ArgMatches) -> ExitCode {
         let hint = hint.unwrap_or_else(|| format!(" in {}", path.display()));
         return fail(FAILED, format_args!("there is no service `{name}`{hint}"));
     };
-    match explain(&config, service, address.to_canonical()) {
+    let address = address.to_canonical();
+    let (effect, why) = match explain(&config, service, address) {
         (Effect::Allow, why) => {
-            let limits = limits(service, address.to_canonical());
-            output::out(&format!("let in: {why}\n{limits}"))
+            closed(&config, service).map_or((Effect::Allow, why), |why| (Effect::Deny, why))
         }
-        (Effect::Deny, why) => {
+        denied => denied,
+    };
+    match effect {
+        Effect::Allow => output::out(&format!("let in: {why}\n{}", limits(service, address))),
+        Effect::Deny => {
             output::out(&format!("refused: {why}\n"));
             ExitCode::from(FAILED)
         }
     }
+}
+
+/// Why the service is closed, if it is now.
+fn closed(config: &Config, service: &ServiceConfig) -> Option<String> {
+    let schedule = service.gate.schedule.as_ref()?;
+    let closed = !schedule.is_open(clock::minute_of_week());
+    closed.then(|| {
+        let place = config.place(service.position(Key::AccessTimes));
+        format!("it is not the time: {schedule} ({place})")
+    })
 }
 
 /// What else the daemon looks at, which depends on what it is doing.
@@ -46,6 +61,9 @@ fn limits(service: &ServiceConfig, address: IpAddr) -> String {
     let source = Block::around(address, gate.source_prefix.bits(address))
         .map_or_else(|_| address.to_string(), |block| block.to_string());
     let mut lines = String::new();
+    if let Some(schedule) = &gate.schedule {
+        lines += &format!("  at these times: {schedule}\n");
+    }
     let mut add = |what: String| lines += &format!("  as long as there are no more than {what}\n");
     if let Some(most) = service.max_sessions {
         add(format!("{most} sessions"));
@@ -58,6 +76,9 @@ fn limits(service: &ServiceConfig, address: IpAddr) -> String {
     }
     if let Some(rate) = gate.rate_per_source {
         add(format!("{rate} connections of {source}"));
+    }
+    if let Some(load) = gate.max_load {
+        lines += &format!("  as long as the load average is below {load}\n");
     }
     lines
 }

@@ -151,6 +151,7 @@ fn data(key: Key, text: &str, span: Span) -> Result<Data, Box<Problem>> {
     Ok(match key.info().kind {
         Kind::Bool => text.parse().map_or_else(|_| Data::Text(text.to_owned()), Data::Bool),
         Kind::Integer | Kind::Size => integer(text).unwrap_or_else(|| Data::Text(text.to_owned())),
+        Kind::Number => text.parse().map_or_else(|_| Data::Text(text.to_owned()), Data::Float),
         Kind::Text | Kind::Texts | Kind::Duration | Kind::Mode => Data::Text(text.to_owned()),
         Kind::List if text.is_empty() => Data::List(Vec::new()),
         Kind::List => Data::List(text.split(',').map(string).collect()),
@@ -246,9 +247,9 @@ fn setting(key: Key, values: &[&str], folder: &Path) -> String {
     let last = values.last().copied().unwrap_or_default();
     match (key, key.info().kind) {
         (Key::Cwd, _) => string(&folder.join(last).to_string_lossy()),
-        (Key::Stderr, _) => string(&absolute(last, folder)),
+        (Key::Stderr | Key::Banner | Key::BannerReject, _) => string(&absolute(last, folder)),
         (_, Kind::Bool) if last.parse::<bool>().is_ok() => last.to_owned(),
-        (_, Kind::Integer | Kind::Size) => scalar(last),
+        (_, Kind::Integer | Kind::Size | Kind::Number) => scalar(last),
         (_, Kind::Integers) => array(values.iter().flat_map(|list| list.split(',')).map(scalar)),
         (_, Kind::List) => {
             let items =
@@ -283,7 +284,11 @@ fn absolute<'a>(text: &'a str, folder: &Path) -> Cow<'a, str> {
 
 /// A number as it is, anything else as a string.
 fn scalar(text: &str) -> String {
-    text.parse::<i64>().map_or_else(|_| string(text), |number| number.to_string())
+    match (text.parse::<i64>(), text.parse::<f64>()) {
+        (Ok(number), _) => number.to_string(),
+        (_, Ok(number)) if number.is_finite() => format!("{number:?}"),
+        _ => string(text),
+    }
 }
 
 /// Whether a program is named by a path, and not to be looked for in PATH.

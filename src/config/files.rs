@@ -385,9 +385,17 @@ fn decode(mut bytes: Vec<u8>) -> (String, Option<usize>) {
     }
 }
 
-/// The text of a file that is not part of the configuration, only named in it.
-pub(super) fn text_of(path: &Path) -> io::Result<String> {
-    Ok(decode(contents(path)?).0)
+/// A file that is not part of the configuration, only named in it; or what is wrong with it.
+pub(super) fn named(path: &Path) -> Result<Vec<u8>, String> {
+    contents(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no file {}", path.display()),
+        _ => format!("cannot read {}: {error}", path.display()),
+    })
+}
+
+/// As [`named`], a text.
+pub(super) fn named_text(path: &Path) -> Result<String, String> {
+    Ok(decode(named(path)?).0)
 }
 
 fn contents(path: &Path) -> io::Result<Vec<u8>> {

@@ -74,6 +74,7 @@ pub(crate) enum Data {
         /// It was written in octal: `0o660`.
         octal: bool,
     },
+    Float(f64),
     Bool(bool),
     List(Vec<Value>),
     Table(Vec<Field>),
@@ -87,6 +88,7 @@ impl Data {
         match self {
             Self::Text(_) | Self::Argument(_) => "a string",
             Self::Integer { .. } => "an integer",
+            Self::Float(_) => "a fraction",
             Self::Bool(_) => "true or false",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",

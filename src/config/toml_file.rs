@@ -227,7 +227,10 @@ impl Reader<'_> {
                     Err(_) => Data::Other("a number that is too large"),
                 }
             }
-            DeValue::Float(_) => Data::Other("a fraction"),
+            DeValue::Float(number) => match number.as_str().parse() {
+                Ok(number) => Data::Float(number),
+                Err(_) => Data::Other("a fraction"),
+            },
             DeValue::Boolean(value) => Data::Bool(value),
             DeValue::Datetime(_) => Data::Other("a date"),
             DeValue::Array(list) => Data::List(

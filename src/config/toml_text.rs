@@ -32,6 +32,8 @@ pub(super) fn value(data: &Data) -> String {
         Data::Argument(text) => string(&text.to_string_lossy()),
         Data::Integer { value, octal: true } => format!("{value:#o}"),
         Data::Integer { value, octal: false } => value.to_string(),
+        // With a point, as a fraction in TOML has one.
+        Data::Float(value) => format!("{value:?}"),
         Data::Bool(value) => value.to_string(),
         Data::List(items) => array(items.iter().map(|item| value(&item.value))),
         Data::Table(fields) => {

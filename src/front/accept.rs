@@ -4,9 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::start::Arrival;
 use super::{Front, Notice};
-use crate::admission::{Entry, Gate, Refusal};
+use crate::admission::{Entry, Gate, Refusal, World};
 use crate::listener::Listener;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::record::Subject;
@@ -17,6 +19,14 @@ use crate::sys::socket::{Connection, accept_failure};
 
 /// How long a listener rests when descriptors or memory are used up.
 const RESOURCE_PAUSE: Duration = Duration::from_millis(200);
+
+/// The connection of a peer that was turned away with some words, which it shall have time to
+/// read.
+#[derive(Debug)]
+pub struct Farewell {
+    _connection: Connection,
+    _place: OwnedSemaphorePermit,
+}
 
 impl Front {
     /// A listener may have a connection. It is not armed, so no other thread is here with it.
@@ -45,13 +55,14 @@ impl Front {
             Entry::Full(refusal) => Err(refusal),
             Entry::Draining => Err(Refusal::Draining),
         };
+        let world = World::at(now);
         if setup.config.wait {
             if !listener.socket().is_ready() {
                 // Whoever was waiting has gone.
                 self.arm(listener);
                 return;
             }
-            match gate.let_in(slot, None, now) {
+            match gate.let_in(slot, None, &world) {
                 Ok(permit) => {
                     self.start_wait_server(listener, service, setup, permit);
                     return;
@@ -60,8 +71,11 @@ impl Front {
             }
         }
         let Some((connection, peer)) = self.accept(listener) else { return };
-        match gate.let_in(slot, Some(&peer), now) {
+        match gate.let_in(slot, Some(&peer), &world) {
             Ok(permit) => {
+                if let Some(banner) = &gate.banner {
+                    connection.offer(banner);
+                }
                 // Without a local address the peer is gone already: there is nobody to serve.
                 if let Some(local) = local_address(listener, &connection) {
                     let (id, tries) = (self.next_session(), 0);
@@ -71,9 +85,21 @@ impl Front {
                 }
             }
             Err(refusal) => {
-                drop(connection);
                 self.refused(&service, &peer, refusal);
+                self.turn_away(gate, connection);
             }
+        }
+    }
+
+    /// Closes the connection of a peer that may not come in. Nothing here waits for it.
+    fn turn_away(&self, gate: &Gate, connection: Connection) {
+        let Some(text) = &gate.banner_reject else { return };
+        connection.offer(text);
+        // A close now could reset the connection, and the peer would lose the text, if it has
+        // sent anything itself.
+        if let Ok(place) = Arc::clone(&self.farewells).try_acquire_owned() {
+            connection.finish();
+            self.notify(Notice::Farewell(Farewell { _connection: connection, _place: place }));
         }
     }
 

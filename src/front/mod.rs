@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::admission::Admission;
@@ -28,6 +29,7 @@ use crate::session::stderr::StderrPipe;
 use crate::session::{SessionId, SessionTable};
 use crate::sys::poll::Poller;
 
+pub use self::accept::Farewell;
 pub use self::start::Arrival;
 
 /// Who an event is for.
@@ -44,6 +46,9 @@ pub enum Token {
     /// The threads shall end.
     Quit,
 }
+
+/// Connections of refused peers that may stay open for a moment. More are closed at once.
+const FAREWELLS: usize = 256;
 
 /// Tokens are numbers to the poller: two bits of kind, the rest is the id.
 const KIND_SHIFT: u32 = 62;
@@ -86,6 +91,8 @@ pub enum Notice {
     Lingering(Box<reap::Ended>),
     /// A connection waits for the resources to start its program.
     Postponed(Box<Arrival>),
+    /// A connection is to be closed a little later.
+    Farewell(Farewell),
     /// Programs have been started or reaped since [`Front::sweeping`]; they may leave orphans.
     Orphans,
 }
@@ -109,6 +116,8 @@ pub struct Front {
     last_listener: AtomicU64,
     stopping: AtomicBool,
     orphans: AtomicBool,
+    /// Places for connections that are closed a little later.
+    farewells: Arc<Semaphore>,
     /// Connections for [`Token::Again`].
     postponed: Mutex<VecDeque<Arrival>>,
 }
@@ -133,6 +142,7 @@ impl Front {
             last_listener: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             orphans: AtomicBool::new(false),
+            farewells: Arc::new(Semaphore::new(FAREWELLS)),
             postponed: Mutex::default(),
         }))
     }

@@ -17,7 +17,7 @@ use self::timers::Timers;
 use crate::config::{Config, Control, Report, Tree};
 use crate::control::server::Server;
 use crate::control::{Action, Command};
-use crate::front::{Arrival, Front, Notice};
+use crate::front::{Arrival, Farewell, Front, Notice};
 use crate::listener::Listener;
 use crate::reap::{Ended, Step, step};
 use crate::record::Recorder;
@@ -35,6 +35,8 @@ const TRY_AGAIN: Duration = Duration::from_millis(200);
 const KILL_AGAIN: Duration = Duration::from_millis(10);
 /// Time for programs to be dead when the daemon ends at once.
 const LAST_KILLS: Duration = Duration::from_secs(1);
+/// Time for a peer that was turned away to read why.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// The number of timers from which on those of ended sessions are cleared away.
 const CLEAR_AT: usize = 1024;
 /// How often orphans are looked for at first; the pause doubles while nothing changes.
@@ -68,6 +70,7 @@ enum Timer {
     Stop(SessionId, Step),
     Bind(PendingId),
     Again(Box<Arrival>),
+    Farewell(Farewell),
     Linger(Box<Ended>, Duration),
     Sweep(Instant, Duration),
     Progress,
@@ -186,6 +189,9 @@ impl Supervisor {
             Notice::Lingering(ended) => {
                 self.timers.add(Instant::now() + LINGER, Timer::Linger(ended, LINGER));
             }
+            Notice::Farewell(farewell) => {
+                self.timers.add(Instant::now() + FAREWELL, Timer::Farewell(farewell));
+            }
             Notice::Orphans => self.plan_sweep(SWEEP),
         }
     }
@@ -205,6 +211,7 @@ impl Supervisor {
                     self.announce(pending);
                 }
                 Timer::Again(arrival) => self.front.again(*arrival),
+                Timer::Farewell(farewell) => drop(farewell),
                 Timer::Linger(ended, pause) => self.linger(ended, pause),
                 // Another one was planned for an earlier time instead.
                 Timer::Sweep(at, _) if self.sweep_at != Some(at) => {}

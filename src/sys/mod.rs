@@ -5,6 +5,7 @@
 //!
 //! | module | owns |
 //! |---|---|
+//! | `clock` | the time of day here, and how busy the machine is |
 //! | `control` | the stream under the control protocol: Unix socket or named pipe |
 //! | `desktop` | how many programs of a service fit on its desktop |
 //! | `eventlog` | where an error is told that nobody would see on standard error |
@@ -40,8 +41,8 @@ mod platform;
 mod platform;
 
 pub use platform::{
-    control, desktop, eventlog, identity, inherited, machine, notify, paths, pipe, poll, process,
-    program, service, signals, socket, spawn, startup, stdio, trust,
+    clock, control, desktop, eventlog, identity, inherited, machine, notify, paths, pipe, poll,
+    process, program, service, signals, socket, spawn, startup, stdio, trust,
 };
 
 /// A family of operating systems.
@@ -55,6 +56,23 @@ pub enum Family {
 
 /// The family that this program was built for.
 pub const FAMILY: Family = if cfg!(windows) { Family::Windows } else { Family::Unix };
+
+/// A minute of the week by local time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeekMinute(u16);
+
+impl WeekMinute {
+    /// From the day of the week, where Sunday is 0, and the time of day.
+    pub fn new(day: i32, hour: i32, minute: i32) -> Self {
+        let minutes = ((day + 6) % 7 * 24 + hour) * 60 + minute;
+        Self(u16::try_from(minutes).unwrap_or(0))
+    }
+
+    /// Minutes since Monday began.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
 
 /// How a failed accept is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! `allow` and `deny`: addresses, networks, ranges, and files of them.
 
 use std::collections::HashMap;
-use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -60,18 +59,11 @@ impl Resolver {
     fn file(&mut self, path: &str, span: Span, effect: Effect, rules: &mut Vec<Rule>) {
         let base = Arc::clone(&self.sources.get(span.file).base);
         let path = base.join(path);
-        let text = match files::text_of(&path) {
+        let text = match files::named_text(&path) {
             Ok(text) => text,
-            Err(error) => {
-                let problem = if error.kind() == io::ErrorKind::NotFound {
-                    let message = format!("there is no file {}", path.display());
-                    Problem::error(span, message)
-                        .help("it has one address, network or range in a line")
-                } else {
-                    let message = format!("cannot read {}: {error}", path.display());
-                    Problem::error(span, message)
-                };
-                self.problems.push(problem);
+            Err(message) => {
+                let help = "it has one address, network or range in a line";
+                self.problems.push(Problem::error(span, message).help(help));
                 return;
             }
         };

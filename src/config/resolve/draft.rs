@@ -6,16 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::check::Check;
-use super::limits;
+use super::{admission, limits};
 use crate::admission::Gate;
-use crate::admission::rate::Rate;
-use crate::admission::source::SourcePrefix;
 use crate::config::keys::Key;
 use crate::config::raw::{Data, Entry, Origin};
 use crate::config::report::Problem;
 use crate::config::source::{Sources, Span, Spanned};
 use crate::config::suggest::nearest;
-use crate::config::value;
 use crate::config::{Io, Limit, OverLimit, SocketOptions, Stderr, Tree};
 use crate::sys::identity;
 
@@ -56,7 +53,7 @@ pub(super) struct Draft {
 /// More sessions than any machine can have.
 pub(super) const MOST_SESSIONS: u32 = 1_000_000;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 
 impl Draft {
@@ -151,11 +148,17 @@ impl Draft {
             }
             Key::Allow => self.allow = check.list()?,
             Key::Deny => self.deny = check.list()?,
-            Key::MaxSessions => self.max_sessions = limit(check)?,
-            Key::MaxPerSource => self.gate.max_per_source = limit(check)?,
-            Key::SourcePrefix => self.gate.source_prefix = source_prefix(check)?,
-            Key::Rate => self.gate.rate = rate(check)?,
-            Key::RatePerSource => self.gate.rate_per_source = rate(check)?,
+            Key::MaxSessions => self.max_sessions = admission::limit(check)?,
+            Key::MaxPerSource => self.gate.max_per_source = admission::limit(check)?,
+            Key::SourcePrefix => self.gate.source_prefix = admission::source_prefix(check)?,
+            Key::Rate => self.gate.rate = admission::rate(check)?,
+            Key::RatePerSource => self.gate.rate_per_source = admission::rate(check)?,
+            Key::AccessTimes => self.gate.schedule = Some(admission::schedule(check)?),
+            Key::MaxLoad => self.gate.max_load = admission::load(check)?,
+            Key::Banner => self.gate.banner = Some(admission::banner(check, sources)?),
+            Key::BannerReject => {
+                self.gate.banner_reject = Some(admission::banner(check, sources)?);
+            }
             Key::RatePause => {
                 let pause = check.duration(Duration::ZERO..=DAY, true)?;
                 self.gate.rate_pause = pause.unwrap_or_default();
@@ -208,59 +211,6 @@ fn id(
             let message = format!("`{}` cannot be used: {error}", check.name);
             check.wrong(&message, "write the name or the number of an account of this machine")
         }
-    }
-}
-
-/// A number of sessions; 0 is no limit.
-fn limit(check: &mut Check<'_>) -> Option<Option<u32>> {
-    let most = check.count(0..=MOST_SESSIONS)?;
-    Some((most > 0).then_some(most))
-}
-
-/// `[32, 128]`: bits of an IPv4 and of an IPv6 address.
-fn source_prefix(check: &mut Check<'_>) -> Option<SourcePrefix> {
-    let Data::List(items) = &check.value.value else {
-        return check.mistyped("a list of two numbers", "write source_prefix = [32, 64]");
-    };
-    let [v4, v6] = &items[..] else {
-        let message = format!("`source_prefix` has {} numbers", items.len());
-        return check
-            .wrong(&message, "write two: bits of an IPv4 and of an IPv6 address, [32, 64]");
-    };
-    let bits = |value: u32| u8::try_from(value).ok();
-    let v4 = check.item(v4).count(1..=32).and_then(bits);
-    let v6 = check.item(v6).count(1..=128).and_then(bits);
-    Some(SourcePrefix { v4: v4?, v6: v6? })
-}
-
-/// `"50/1s"`, or `"0"` for no limit.
-fn rate(check: &mut Check<'_>) -> Option<Option<Rate>> {
-    let text = match &check.value.value {
-        Data::Integer { value: 0, .. } => return Some(None),
-        Data::Integer { value, .. } => {
-            let help = format!("say in what time: {} = \"{value}/1s\"", check.name);
-            return check.mistyped("a rate in quotes", &help);
-        }
-        _ => check.text()?.value,
-    };
-    if text == "0" || text == "off" {
-        return Some(None);
-    }
-    let read = || {
-        let (count, period) = text.split_once('/')?;
-        let digits = count.bytes().all(|byte| byte.is_ascii_digit());
-        let count = count.parse().ok().filter(|count| digits && *count <= MOST_SESSIONS)?;
-        // "50/s" means what one thinks.
-        let bare = period.starts_with(|c: char| c.is_ascii_alphabetic());
-        let period = value::duration(&if bare { format!("1{period}") } else { period.into() })?;
-        Rate::new(count, period).filter(|_| period <= DAY)
-    };
-    match read() {
-        Some(rate) => Some(Some(rate)),
-        None => check.wrong(
-            &format!("`{text}` is not a rate"),
-            "write connections and time, up to a day: \"50/1s\", \"600/1m\", \"0\" for no limit",
-        ),
     }
 }
 

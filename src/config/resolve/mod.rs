@@ -2,6 +2,7 @@
 //! problem is found in one run: a wrong value never keeps the next one from being looked at.
 
 mod access;
+mod admission;
 mod check;
 mod conflicts;
 mod daemon;

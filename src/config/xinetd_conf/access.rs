@@ -46,9 +46,32 @@ pub(super) fn translate(
         add(Key::Resolve, at, Data::Bool(true));
     }
     if let Some(given) = settings.get("access_times") {
-        let times = given.values.iter().map(|word| text(word.value.clone(), word.span));
-        add(Key::AccessTimes, given.at, Data::List(times.collect()));
+        let mut times = Vec::new();
+        for word in &given.values {
+            match inclusive(&word.value) {
+                Some(time) => times.push(text(time, word.span)),
+                None => problems.push(
+                    Problem::error(word.span, format!("`{}` is no time of day", word.value))
+                        .help("write from and to on one day: 08:00-17:59"),
+                ),
+            }
+        }
+        add(Key::AccessTimes, given.at, Data::List(times));
     }
+}
+
+/// xinetd's `08:00-17:59`, whose last minute is part of it and which never goes over midnight, as
+/// a time of `access_times`.
+fn inclusive(times: &str) -> Option<String> {
+    let minutes = |time: &str| {
+        let (hour, minute) = time.split_once(':')?;
+        let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+        (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+    };
+    let (from, to) = times.split_once('-')?;
+    let (from, to) = (minutes(from)?, minutes(to)? + 1);
+    let show = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+    (from < to).then(|| format!("{}-{}", show(from), show(to)))
 }
 
 fn text(text: String, span: Span) -> Spanned<Data> {
@@ -123,6 +146,16 @@ mod tests {
     fn shown(item: &str) -> Option<String> {
         let word = Spanned { value: item.to_owned(), span: Span::new(0, 0..item.len()) };
         addresses(&word).ok().map(|list| list.join(" "))
+    }
+
+    #[test]
+    fn the_last_minute_counts() {
+        assert_eq!(inclusive("08:00-17:59").as_deref(), Some("08:00-18:00"));
+        assert_eq!(inclusive("8:5-8:5").as_deref(), Some("08:05-08:06"));
+        assert_eq!(inclusive("00:00-23:59").as_deref(), Some("00:00-24:00"));
+        for wrong in ["22:00-06:00", "08:00", "24:00-24:01", "08:60-09:00", "a-b"] {
+            assert_eq!(inclusive(wrong), None, "{wrong}");
+        }
     }
 
     // xinetd.conf(5), "only_from": a numeric address "in the form of %d.%d.%d.%d. If the rightmost

@@ -297,6 +297,9 @@ impl Translation<'_> {
             self.add(Key::OverLimit, self.name.span, Data::Text("reject".to_owned()));
         }
         self.cps();
+        self.copy("max_load", Key::MaxLoad, |word| {
+            word.value.parse().ok().filter(|load: &f64| *load > 0.0).map(Data::Float)
+        });
         access::translate(self.settings, self.problems, &mut self.entries);
         for (attributes, key) in [
             (["banner_success", "banner"], Key::Banner),

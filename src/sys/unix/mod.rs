@@ -1,5 +1,6 @@
 //! Linux.
 
+pub mod clock;
 pub mod control;
 pub mod desktop;
 pub mod eventlog;

@@ -10,7 +10,8 @@ use std::sync::OnceLock;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
-use socket2::{Domain, SockAddr, Socket, Type};
+use rustix::net::SendFlags;
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 pub use self::stream::Stream;
 use super::poll::Poller;
@@ -172,9 +173,21 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Sends a short text to a peer that has just come, without waiting: a new connection has
+    /// room for it. Whether it arrives is the peer's affair.
+    pub fn offer(&self, text: &[u8]) {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        rustix::net::send(&self.socket, text, flags).ok();
+    }
+
+    /// Tells the peer that nothing more comes.
+    pub fn finish(&self) {
+        drop(SockRef::from(&self.socket).shutdown(Shutdown::Write));
+    }
+
     /// Our own address of this connection (getsockname(2)).
     pub fn local(&self) -> io::Result<Address> {
-        let address = socket2::SockRef::from(&self.socket).local_addr()?;
+        let address = SockRef::from(&self.socket).local_addr()?;
         Ok(match address.as_socket() {
             Some(address) => address.into(),
             None => Address::Unix(address.as_pathname().map(Path::to_owned)),

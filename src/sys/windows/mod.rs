@@ -1,5 +1,6 @@
 //! Windows 10 or Windows Server 2016 and later.
 
+pub mod clock;
 pub mod control;
 pub mod desktop;
 pub mod eventlog;

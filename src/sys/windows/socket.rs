@@ -6,6 +6,7 @@
 //! (`WSASocketW`), and every accepted socket is checked.
 
 use std::io;
+use std::net::Shutdown;
 use std::os::windows::io::{
     AsHandle, AsRawHandle, AsRawSocket, AsSocket, BorrowedSocket, FromRawSocket, OwnedHandle,
     OwnedSocket,
@@ -198,6 +199,21 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Sends a short text to a peer that has just come, without waiting: a new connection has
+    /// room for it. Whether it arrives is the peer's affair.
+    pub fn offer(&self, text: &[u8]) {
+        let socket = SockRef::from(&self.socket);
+        // A peer that has gone already is found out by whoever reads.
+        drop(socket.set_nonblocking(true));
+        drop(socket.send(text));
+        drop(socket.set_nonblocking(false));
+    }
+
+    /// Tells the peer that nothing more comes.
+    pub fn finish(&self) {
+        drop(SockRef::from(&self.socket).shutdown(Shutdown::Write));
+    }
+
     /// Our own address of this connection.
     pub fn local(&self) -> io::Result<Address> {
         let address = SockRef::from(&self.socket).local_addr()?;

@@ -2,6 +2,7 @@
 
 mod access;
 mod announce;
+mod banners;
 mod config;
 mod data;
 mod doctor;

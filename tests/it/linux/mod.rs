@@ -5,6 +5,7 @@ mod descriptors;
 mod hardening;
 mod identity;
 mod inherited;
+mod load;
 mod notify;
 mod orphans;
 mod output;

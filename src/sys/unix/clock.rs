@@ -1,0 +1,24 @@
+//! The time of day on the clock of this place, and how busy the machine is.
+
+use crate::sys::WeekMinute;
+
+/// The minute of the week by local time. The zone is read once in the life of the process
+/// (localtime_r(3)).
+pub fn minute_of_week() -> WeekMinute {
+    // SAFETY: null asks for the result alone.
+    let now = unsafe { libc::time(std::ptr::null_mut()) };
+    // SAFETY: all zero is a valid tm.
+    let mut local: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are valid for the call. It fails for years beyond an int only, and
+    // leaves the structure zero then.
+    unsafe { libc::localtime_r(&raw const now, &raw mut local) };
+    WeekMinute::new(local.tm_wday, local.tm_hour, local.tm_min)
+}
+
+/// The load average of the last minute (getloadavg(3)).
+pub fn load_average() -> Option<f64> {
+    let mut average = 0.0;
+    // SAFETY: there is room for the one number that is asked for.
+    let count = unsafe { libc::getloadavg(&raw mut average, 1) };
+    (count == 1).then_some(average)
+}
