@@ -289,7 +289,7 @@ pub const SERVICE: &[KeyInfo] = &[
     key(Key::Run, "run", Kind::List, Group::Program, "required", Everywhere, "The program and its arguments"),
     key(Key::Arg0, "arg0", Kind::Text, Group::Program, "none", Everywhere, "The program's name for itself, instead of run[0]"),
     key(Key::Wait, "wait", Kind::Bool, Group::Program, "false", Everywhere, "One program gets the listening socket"),
-    key(Key::Io, "io", Kind::Text, Group::Program, "\"socket\"", Everywhere, "What standard input and output are: socket, pipe"),
+    key(Key::Io, "io", Kind::Text, Group::Program, "\"socket\"", Everywhere, "What standard input and output are: socket, pipe, pty"),
     key(Key::Stderr, "stderr", Kind::Text, Group::Program, "\"socket\"", Everywhere, "Where standard error goes: socket, log, null, file:PATH"),
     key(Key::User, "user", Kind::Text, Group::Program, "none", Unix, "Run as this user"),
     key(Key::Group, "group", Kind::Text, Group::Program, "none", Unix, "Run with this group instead of the user's own"),

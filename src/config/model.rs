@@ -201,6 +201,8 @@ pub enum Io {
     Socket,
     /// A pipe; the daemon relays.
     Pipe,
+    /// A terminal; the daemon relays.
+    Pty,
 }
 
 impl Io {
@@ -209,6 +211,7 @@ impl Io {
         match self {
             Self::Socket => "socket",
             Self::Pipe => "pipe",
+            Self::Pty => "pty",
         }
     }
 }

@@ -136,7 +136,7 @@ impl Front {
         // Without a relay the program has the connection now, and the peer must see the end when
         // the program ends.
         let task = relayed.zip(connection).map(|(program, connection)| {
-            let (setup, relay) = (Arc::clone(&setup), Relay::default());
+            let (setup, relay) = (Arc::clone(&setup), Relay::new(program.terminal()));
             Task { session: id, setup, relay, connection, program }
         });
         let relay = task.as_ref().map(|task| task.relay.clone());

@@ -15,6 +15,7 @@ use crate::sys::process::Child;
 use crate::sys::socket::{Connection, ListenSocket};
 use crate::sys::spawn::{Stdio, spawn};
 use crate::sys::stdio::{Output, PipeReader};
+use crate::sys::terminal::{self, Terminal};
 use crate::sys::{SpawnError, SpawnStage};
 
 /// What to start, and on what.
@@ -42,6 +43,18 @@ pub enum On<'a> {
 pub enum OurEnd {
     /// Of a pipe.
     Pipe(pipe::OurEnd),
+    /// Of a terminal.
+    Terminal(terminal::OurEnd),
+}
+
+impl OurEnd {
+    /// The terminal, if it is one.
+    pub fn terminal(&self) -> Option<Terminal> {
+        match self {
+            Self::Pipe(_) => None,
+            Self::Terminal(end) => Some(end.terminal()),
+        }
+    }
 }
 
 /// A program that runs.
@@ -88,6 +101,10 @@ pub fn launch(request: Request<'_>) -> Result<Launched, SpawnError> {
         (On::Connection(_), Io::Pipe) => {
             let (theirs, ours) = pipe::pair().map_err(stdio_failed)?;
             (start(Stdio::Pipe(&theirs))?, Some(OurEnd::Pipe(ours)))
+        }
+        (On::Connection(_), Io::Pty) => {
+            let (theirs, ours) = terminal::open(&request.setup.program).map_err(stdio_failed)?;
+            (start(Stdio::Terminal(&theirs))?, Some(OurEnd::Terminal(ours)))
         }
     };
     Ok(Launched { child, stderr: reader, relayed })

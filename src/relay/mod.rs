@@ -24,7 +24,10 @@ use crate::reap;
 use crate::service::Setup;
 use crate::session::SessionId;
 use crate::sys::socket::Connection;
+use crate::sys::terminal::Terminal;
 
+/// The most columns and rows of a terminal.
+const LARGEST: u16 = 1000;
 /// Stack of a thread that relays.
 const STACK: usize = 256 * 1024;
 
@@ -64,9 +67,24 @@ impl Drop for Relays {
 }
 
 /// What a session and its relay tell each other.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Relay {
     shared: Arc<Shared>,
+    terminal: Option<Terminal>,
+}
+
+/// Why the terminal of a session has not got another size.
+#[derive(Debug, thiserror::Error)]
+pub enum ResizeError {
+    /// There is none.
+    #[error("the session has no terminal (its service does not have io = \"pty\")")]
+    NoTerminal,
+    /// Nobody has such a screen.
+    #[error("a terminal has 1 to {LARGEST} columns and 1 to {LARGEST} rows")]
+    Size,
+    /// What the system said.
+    #[error("cannot change the size of the terminal: {0}")]
+    System(#[from] io::Error),
 }
 
 /// How the program of a relay is.
@@ -95,8 +113,28 @@ struct State {
 }
 
 impl Relay {
+    /// A relay that is to begin, and the terminal of its program.
+    pub fn new(terminal: Option<Terminal>) -> Self {
+        Self { shared: Arc::default(), terminal }
+    }
+
+    /// Changes the size of the program's terminal.
+    ///
+    /// # Errors
+    /// There is no terminal, or no such size.
+    pub fn resize(&self, columns: u16, rows: u16) -> Result<(), ResizeError> {
+        let terminal = self.terminal.as_ref().ok_or(ResizeError::NoTerminal)?;
+        if ![columns, rows].iter().all(|number| (1..=LARGEST).contains(number)) {
+            return Err(ResizeError::Size);
+        }
+        Ok(terminal.resize(columns, rows)?)
+    }
+
     /// The program has ended. The relay still passes on what is under way.
     pub fn program_is(&self, program: Program) {
+        if let Some(terminal) = &self.terminal {
+            terminal.program_has_ended();
+        }
         self.shared.change(|state| state.program = program);
     }
 
@@ -183,6 +221,7 @@ impl Carrier {
         let peer = connection.into_async()?;
         match program {
             OurEnd::Pipe(program) => self.carry(peer, program.into_async()?).await,
+            OurEnd::Terminal(program) => self.carry(peer, program.into_async()?).await,
         }
         Ok(())
     }

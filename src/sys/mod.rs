@@ -24,6 +24,7 @@
 //! | `spawn` | starting a program |
 //! | `startup` | what is done once, before any thread runs |
 //! | `stdio` | files and pipes for a program's standard error |
+//! | `terminal` | a terminal as standard input and output of a program |
 //! | `trust` | who can change a file that has to be trusted |
 
 #![allow(unsafe_code, reason = "this is the platform layer")]
@@ -42,7 +43,7 @@ mod platform;
 
 pub use platform::{
     clock, control, desktop, eventlog, identity, inherited, machine, notify, paths, pipe, poll,
-    process, program, service, signals, socket, spawn, startup, stdio, trust,
+    process, program, service, signals, socket, spawn, startup, stdio, terminal, trust,
 };
 
 /// A family of operating systems.

@@ -131,7 +131,10 @@ impl Draft {
             Key::Run => self.run = command(check)?,
             Key::Arg0 => self.arg0 = Some(check.text()?.value),
             Key::Wait => self.wait = check.boolean()?,
-            Key::Io => self.io = io(check)?,
+            Key::Io => {
+                let choices = [("socket", Io::Socket), ("pipe", Io::Pipe), ("pty", Io::Pty)];
+                self.io = check.choice(&choices)?;
+            }
             Key::Stderr => self.stderr = stderr(check, sources)?,
             Key::User => self.user = Some(check.text()?),
             Key::Group => self.group = Some(check.text()?),
@@ -244,18 +247,6 @@ fn command(check: &mut Check<'_>) -> Option<Vec<Spanned<OsString>>> {
             .wrong("the program has an empty name", "the first item of `run` is the program");
     }
     Some(run)
-}
-
-fn io(check: &mut Check<'_>) -> Option<Io> {
-    let text = check.text()?.value;
-    if text == "pty" {
-        let message = format!("io = \"{text}\" is not available in this version");
-        return check.wrong(
-            &message,
-            "io = \"socket\" is the default: the program gets the connection itself",
-        );
-    }
-    check.choice(&[("socket", Io::Socket), ("pipe", Io::Pipe)])
 }
 
 fn stderr(check: &mut Check<'_>, sources: &Sources) -> Option<Stderr> {

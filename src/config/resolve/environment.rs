@@ -77,20 +77,22 @@ pub(super) struct Environments {
     made: HashMap<Ingredients, Arc<Vec<(OsString, OsString)>>>,
 }
 
-type Ingredients = (Vec<(String, String)>, Vec<String>);
+type Ingredients = (Vec<(String, String)>, Vec<String>, bool);
 
 impl Environments {
     pub(super) fn new() -> Self {
         Self { own: std::env::vars_os().collect(), made: HashMap::new() }
     }
 
-    /// Our own variables that a pattern of `pass_env` lets through, and those of `env`.
+    /// Our own variables that a pattern of `pass_env` lets through, and those of `env`. Programs at
+    /// a terminal have a TERM.
     pub(super) fn make(
         &mut self,
         env: &[(String, String)],
         pass_env: &[String],
+        terminal: bool,
     ) -> Arc<Vec<(OsString, OsString)>> {
-        let ingredients = (env.to_vec(), pass_env.to_vec());
+        let ingredients = (env.to_vec(), pass_env.to_vec(), terminal);
         if let Some(made) = self.made.get(&ingredients) {
             return Arc::clone(made);
         }
@@ -104,6 +106,11 @@ impl Environments {
         let own = self.own.iter().filter(|(name, _)| name.to_str().is_some_and(passed)).cloned();
         let set = env.iter().map(|(name, value)| (name.into(), value.into()));
         let mut environment: Vec<(OsString, OsString)> = own.chain(set).collect();
+        if terminal && FAMILY == Family::Unix && !environment.iter().any(|(name, _)| name == "TERM")
+        {
+            // What nearly every terminal understands: ours is whatever the peer has.
+            environment.push(("TERM".into(), "xterm-256color".into()));
+        }
         environment.sort();
         let environment = Arc::new(environment);
         self.made.insert(ingredients, Arc::clone(&environment));
@@ -151,9 +158,12 @@ mod tests {
         };
         let env = [("TZ".to_owned(), "CET".to_owned())];
         let listed = ["PATH".to_owned(), "LC_*".to_owned(), "TZ".to_owned()];
-        assert_eq!(names(&environments.make(&env, &listed)), ["LC_ALL=C", "PATH=/bin", "TZ=CET"]);
-        let all = environments.make(&[], &["*".to_owned()]);
+        assert_eq!(
+            names(&environments.make(&env, &listed, false)),
+            ["LC_ALL=C", "PATH=/bin", "TZ=CET"]
+        );
+        let all = environments.make(&[], &["*".to_owned()], false);
         assert_eq!(names(&all), ["LC_ALL=C", "PATH=/bin", "SECRET=x", "TZ=UTC"]);
-        assert!(Arc::ptr_eq(&all, &environments.make(&[], &["*".to_owned()])));
+        assert!(Arc::ptr_eq(&all, &environments.make(&[], &["*".to_owned()], false)));
     }
 }

@@ -10,7 +10,7 @@ use crate::config::keys::Key;
 use crate::config::report::Problem;
 use crate::config::source::{Span, Spanned};
 use crate::config::suggest::nearest;
-use crate::config::{Program, Purpose};
+use crate::config::{Io, Program, Purpose};
 use crate::sys::identity::{self, Identity, IdentityError};
 use crate::sys::{paths, program};
 
@@ -31,7 +31,7 @@ impl Resolver {
         Some(Program {
             path,
             argv,
-            environment: self.environments.make(&draft.env, &draft.pass_env),
+            environment: self.environments.make(&draft.env, &draft.pass_env, draft.io == Io::Pty),
             cwd,
             identity: identity?,
             restrict: draft.restrict,

@@ -6,12 +6,19 @@ use crate::config::Io;
 use crate::config::keys::Key;
 use crate::config::raw::RawService;
 use crate::config::report::Problem;
+use crate::sys::terminal;
 
 impl Resolver {
     /// What does not go together with the `io` of a service.
     pub(super) fn relaying(&mut self, raw: &RawService, draft: &Draft) {
         if draft.wait && draft.io != Io::Socket {
             self.wait_needs_the_socket(draft);
+        }
+        if draft.io == Io::Pty
+            && let (Some(obstacle), Some(io)) = (terminal::obstacle(), draft.span(Key::Io))
+        {
+            let problem = Problem::error(io, format!("io = \"pty\" {obstacle}"));
+            self.problems.push(problem.help("use io = \"pipe\""));
         }
         if draft.io == Io::Socket {
             self.nothing_is_relayed(raw, draft);

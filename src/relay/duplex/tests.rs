@@ -22,7 +22,7 @@ struct Ends {
 fn start(idle_timeout: Option<Duration>) -> Ends {
     let (peer, near_peer) = duplex(BUFFER);
     let (program, near_program) = duplex(BUFFER);
-    let (relay, idle) = (Relay::default(), std::sync::Arc::new(AtomicU32::new(0)));
+    let (relay, idle) = (Relay::new(None), std::sync::Arc::new(AtomicU32::new(0)));
     let (shared, told) = (relay.clone(), std::sync::Arc::clone(&idle));
     let task = tokio::spawn(async move {
         let times = Times { idle: idle_timeout, linger: LINGER };
@@ -140,7 +140,7 @@ async fn a_program_that_closes_its_input_does_not_hold_up_its_peer() {
     let (closed, near_input) = duplex(BUFFER);
     drop(closed);
     let program = tokio::io::join(near_output, near_input);
-    let relay = Relay::default();
+    let relay = Relay::new(None);
     let shared = relay.clone();
     let task = tokio::spawn(async move {
         let times = Times { idle: None, linger: LINGER };

@@ -19,4 +19,5 @@ pub mod socket;
 pub mod spawn;
 pub mod startup;
 pub mod stdio;
+pub mod terminal;
 pub mod trust;

@@ -17,11 +17,13 @@ use crate::sys::ExitStatus;
 pub struct Child {
     pid: Pid,
     pidfd: OwnedFd,
+    /// It controls a terminal.
+    terminal: bool,
 }
 
 impl Child {
-    pub(super) fn new(pid: Pid, pidfd: OwnedFd) -> Self {
-        Self { pid, pidfd }
+    pub(super) fn new(pid: Pid, pidfd: OwnedFd, terminal: bool) -> Self {
+        Self { pid, pidfd, terminal }
     }
 
     /// The process id.
@@ -78,7 +80,8 @@ impl Child {
 
     /// What it takes to ask the program to stop, also after it was reaped.
     pub fn stopper(&self) -> io::Result<Stopper> {
-        Ok(Stopper { pidfd: self.pidfd.try_clone()?, pid: self.pid })
+        let pidfd = self.pidfd.try_clone()?;
+        Ok(Stopper { pidfd, pid: self.pid, terminal: self.terminal })
     }
 
     /// Ends the program and its tree: SIGKILL to the process group, which the program, as the
@@ -99,6 +102,7 @@ impl Child {
 pub struct Stopper {
     pidfd: OwnedFd,
     pid: Pid,
+    terminal: bool,
 }
 
 impl Stopper {
@@ -108,6 +112,10 @@ impl Stopper {
             return; // It may be reaped, and its number somebody else's.
         }
         rustix::process::kill_process_group(self.pid, Signal::TERM).ok();
+        if self.terminal {
+            // A shell that somebody sits at ignores the other signal, but not a hang-up.
+            rustix::process::kill_process_group(self.pid, Signal::HUP).ok();
+        }
         // A stopped process would never see it.
         rustix::process::kill_process_group(self.pid, Signal::CONT).ok();
     }

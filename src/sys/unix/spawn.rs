@@ -20,6 +20,7 @@ use super::process::Child;
 use super::socket::{Connection, ListenSocket};
 use super::startup;
 use super::stdio::Output;
+use super::terminal;
 use crate::config::{Program, Resource};
 use crate::launch::variables::Variables;
 use crate::sys::{SpawnError, SpawnStage};
@@ -86,6 +87,11 @@ impl Prepared {
         })
     }
 
+    /// The user that it runs as, if it is not our own.
+    pub(super) fn user(&self) -> Option<u32> {
+        self.identity.as_ref().map(|ids| ids.user)
+    }
+
     /// The executable.
     pub fn path(&self) -> &Path {
         Path::new(OsStr::from_bytes(self.path.as_bytes()))
@@ -139,6 +145,8 @@ pub enum Stdio<'a> {
     Listener(&'a ListenSocket),
     /// An end of a pipe, whose other end is relayed.
     Pipe(&'a pipe::ProgramEnd),
+    /// A terminal, which it controls, and whose other end is relayed.
+    Terminal(&'a terminal::ProgramEnd),
 }
 
 /// Starts a program. `stderr` is where its standard error goes; `None` is where standard output
@@ -156,8 +164,10 @@ pub fn spawn(
         Stdio::Connection(connection) => connection.as_fd(),
         Stdio::Listener(listener) => listener.as_fd(),
         Stdio::Pipe(end) => end.as_fd(),
+        Stdio::Terminal(end) => end.as_fd(),
     };
     let listener = matches!(stdio, Stdio::Listener(_));
+    let terminal = matches!(stdio, Stdio::Terminal(_));
     SCRATCH.with_borrow_mut(|scratch| {
         let mut listen_pid = *b"LISTEN_PID=\0\0\0\0\0\0\0\0\0\0\0";
         scratch.pointers.clear();
@@ -166,7 +176,7 @@ pub fn spawn(
         let environment_at = scratch.pointers.len();
         scratch.pointers.extend(program.environment.iter().map(|text| text.as_ptr()));
         scratch.pointers.extend(variables.iter().map(std::ffi::CStr::as_ptr));
-        if !matches!(stdio, Stdio::Pipe(_)) {
+        if matches!(stdio, Stdio::Connection(_) | Stdio::Listener(_)) {
             scratch.pointers.push(c"Inetd_SOCK=0".as_ptr());
         }
         if listener {
@@ -181,6 +191,7 @@ pub fn spawn(
             environment: environment.as_ptr(),
             stdin: stdin.as_raw_fd(),
             stderr: stderr.map_or(stdin.as_raw_fd(), |output| output.as_fd().as_raw_fd()),
+            terminal,
             listen_pid: if listener { listen_pid.as_mut_ptr() } else { ptr::null_mut() },
             failure: None,
         };
@@ -221,6 +232,8 @@ struct Order<'a> {
     /// For standard output, too.
     stdin: RawFd,
     stderr: RawFd,
+    /// `stdin` is a terminal that the program shall control.
+    terminal: bool,
     /// The text `LISTEN_PID=` with room for digits behind it; null without a listener.
     listen_pid: *mut u8,
     failure: Option<(SpawnStage, c_int)>,
@@ -245,7 +258,7 @@ fn clone(order: &mut Order<'_>, stack: &mut [u8]) -> io::Result<Child> {
     let pid = Pid::from_raw(pid).unwrap_or(Pid::INIT);
     // SAFETY: a new descriptor that nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    Ok(Child::new(pid, pidfd))
+    Ok(Child::new(pid, pidfd, order.terminal))
 }
 
 /// The child's side. It shares memory with the daemon, whose other threads run on: it makes raw
@@ -286,6 +299,10 @@ fn become_program(order: &Order<'_>) -> Result<(), Failure> {
     let program = order.program;
     // A session of its own: a process group that it can never leave, and no terminal.
     call!(Process, SYS_setsid);
+    if order.terminal {
+        // A leader of a session without a terminal may take one that is nobody's.
+        call!(Stdio, SYS_ioctl, order.stdin, libc::TIOCSCTTY.cast_signed(), 0);
+    }
     call!(Stdio, SYS_dup3, order.stdin, 0, 0);
     call!(Stdio, SYS_dup3, order.stdin, 1, 0);
     call!(Stdio, SYS_dup3, order.stderr, 2, 0);

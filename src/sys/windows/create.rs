@@ -3,17 +3,19 @@
 //! Every process of the daemon is made here. No other call may make one: a call without a handle
 //! list would pass on whatever is inheritable at that moment, the connections of other peers too.
 
+use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::OwnedHandle;
 use std::ptr;
 
 use windows_sys::Win32::Foundation::HANDLE;
+use windows_sys::Win32::System::Console::HPCON;
 use windows_sys::Win32::System::Threading::{
     CREATE_UNICODE_ENVIRONMENT, CreateProcessAsUserW, CreateProcessW,
     DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList,
     LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST,
-    PROC_THREAD_ATTRIBUTE_JOB_LIST, PROCESS_INFORMATION, STARTF_USESTDHANDLES, STARTUPINFOEXW,
-    UpdateProcThreadAttribute,
+    PROC_THREAD_ATTRIBUTE_JOB_LIST, PROC_THREAD_ATTRIBUTE_PSEUDOCONSOLE, PROCESS_INFORMATION,
+    STARTF_USESTDHANDLES, STARTUPINFOEXW, UpdateProcThreadAttribute,
 };
 
 use super::handle::{check, is_inheritable, own};
@@ -31,8 +33,11 @@ pub(super) struct Order<'a> {
     pub(super) environment: Option<&'a [u16]>,
     /// The working directory; `None` is our own.
     pub(super) directory: Option<&'a [u16]>,
-    /// Standard input, output and error, inheritable; `None` passes no handle at all.
+    /// Standard input, output and error, inheritable; `None` passes no handle at all. With a
+    /// console, null stands for the console.
     pub(super) stdio: Option<[HANDLE; 3]>,
+    /// The pseudo console that it sits at.
+    pub(super) console: Option<HPCON>,
     /// One more inheritable handle. The process is not told of it, but holds it until its end.
     pub(super) held: Option<HANDLE>,
     /// Who it is; `None` is our own user, with all that we may do.
@@ -54,14 +59,18 @@ pub(super) struct Process {
 pub(super) fn create(order: Order<'_>) -> io::Result<Process> {
     // Null handles: it has no standard input and output.
     let stdio = order.stdio.unwrap_or([ptr::null_mut(); 3]);
-    let inherited = list_of(order.stdio.into_iter().flatten().chain(order.held))?;
+    let passed = order.stdio.into_iter().flatten().chain(order.held);
+    let inherited = list_of(passed.filter(|h| order.console.is_none() || !h.is_null()))?;
     let job = order.job.map(Job::as_raw);
-    let mut attributes = Attributes::new(2)?;
+    let mut attributes = Attributes::new(3)?;
     if !inherited.is_empty() {
         attributes.set(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, &inherited)?;
     }
     if let Some(job) = &job {
         attributes.set(PROC_THREAD_ATTRIBUTE_JOB_LIST, std::slice::from_ref(job))?;
+    }
+    if let Some(console) = order.console {
+        attributes.set_console(console)?;
     }
 
     let mut start = STARTUPINFOEXW { lpAttributeList: attributes.as_raw(), ..Default::default() };
@@ -154,14 +163,33 @@ impl<'a> Attributes<'a> {
     }
 
     fn set(&mut self, attribute: u32, value: &'a [HANDLE]) -> io::Result<()> {
-        // SAFETY: an initialised list; it keeps a pointer to the value, which outlives it.
+        // SAFETY: the list keeps a pointer to the value, which outlives it.
+        unsafe { self.set_raw(attribute, value.as_ptr().cast(), size_of_val(value)) }
+    }
+
+    /// Of all attributes only this one is itself what others point to.
+    fn set_console(&mut self, console: HPCON) -> io::Result<()> {
+        let value = ptr::with_exposed_provenance(console.cast_unsigned());
+        // SAFETY: the list keeps the handle, which the caller keeps open.
+        unsafe { self.set_raw(PROC_THREAD_ATTRIBUTE_PSEUDOCONSOLE, value, size_of_val(&console)) }
+    }
+
+    /// # Safety
+    /// The value is of the kind that the attribute wants, and lives as long as the list.
+    unsafe fn set_raw(
+        &mut self,
+        attribute: u32,
+        value: *const c_void,
+        size: usize,
+    ) -> io::Result<()> {
+        // SAFETY: an initialised list; the rest by the contract of this function.
         check(unsafe {
             UpdateProcThreadAttribute(
                 self.as_raw(),
                 0,
                 attribute as usize,
-                value.as_ptr().cast(),
-                size_of_val(value),
+                value,
+                size,
                 ptr::null_mut(),
                 ptr::null(),
             )

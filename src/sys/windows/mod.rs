@@ -19,6 +19,7 @@ pub mod socket;
 pub mod spawn;
 pub mod startup;
 pub mod stdio;
+pub mod terminal;
 pub mod trust;
 
 mod create;

@@ -30,7 +30,7 @@ use super::security::Descriptor;
 /// Bytes that the system keeps for a pipe.
 const BUFFER: u32 = 4096;
 /// Bytes that are written to a pipe at a time: as many are copied, and kept for the next time.
-const LONGEST_WRITE: usize = 16 * 1024;
+pub(super) const LONGEST_WRITE: usize = 16 * 1024;
 
 /// The program's end.
 #[derive(Debug)]

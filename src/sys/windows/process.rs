@@ -19,6 +19,7 @@ use super::handle::{check, inheritable_copy, wide};
 use super::job::Job;
 use super::poll::Poller;
 use super::quote;
+use super::terminal::Terminal;
 use super::token::Token;
 use super::wait::Wait;
 use crate::sys::ExitStatus;
@@ -36,11 +37,18 @@ pub struct Child {
     process: OwnedHandle,
     job: Job,
     token: Option<Arc<Token>>,
+    /// The console that it sits at.
+    terminal: Option<Terminal>,
 }
 
 impl Child {
-    pub(super) fn new(process: Process, job: Job, token: Option<Arc<Token>>) -> Self {
-        Self { id: process.id, wait: OnceLock::new(), process: process.handle, job, token }
+    pub(super) fn new(
+        Process { id, handle }: Process,
+        job: Job,
+        token: Option<Arc<Token>>,
+        terminal: Option<Terminal>,
+    ) -> Self {
+        Self { id, wait: OnceLock::new(), process: handle, job, token, terminal }
     }
 
     /// The process id.
@@ -89,7 +97,8 @@ impl Child {
     /// What asks the program to stop, for use without this `Child`: it takes its time.
     pub fn stopper(&self) -> io::Result<Stopper> {
         let process = inheritable_copy(self.process.as_handle())?;
-        Ok(Stopper { id: self.id, process, token: self.token.clone() })
+        let (token, terminal) = (self.token.clone(), self.terminal.clone());
+        Ok(Stopper { id: self.id, process, token, terminal })
     }
 
     /// Ends the program and its tree.
@@ -105,11 +114,16 @@ pub struct Stopper {
     /// Keeps the process id from being used again.
     process: OwnedHandle,
     token: Option<Arc<Token>>,
+    terminal: Option<Terminal>,
 }
 
 impl Stopper {
-    /// Asks the program to stop: CTRL_BREAK to its process group.
+    /// Asks the program to stop: CTRL_BREAK to its process group. One that sits at a terminal is
+    /// told that the terminal closes (CTRL_CLOSE_EVENT): shells take no notice of the other.
     pub fn terminate(&self) {
+        if let Some(terminal) = &self.terminal {
+            return terminal.close();
+        }
         // A process has one console, and only processes of the same console can send the event;
         // the daemon must not leave its own. So another process of our executable does it. What
         // goes wrong is met by the next step of the stop ladder.
@@ -126,6 +140,7 @@ fn send_ctrl_break(id: u32, process: &OwnedHandle, token: Option<&Token>) -> io:
         environment: None,
         directory: None,
         stdio: None,
+        console: None,
         // We do not wait for it, so the process id has to be safe until it is done.
         held: Some(process.as_raw_handle()),
         // As the program's own user: nobody else may have the right to its console.

@@ -1,9 +1,10 @@
 //! Starting a program. The connection itself is its standard input, output and error: a
 //! synchronous socket is a file to a program that knows nothing of networks. Or they are pipes,
-//! whose other ends are relayed.
+//! whose other ends are relayed; or there is a console.
 //!
-//! A socket, or an end of a pipe, is inheritable only while its program is made, and its program gets it by an explicit
-//! list, as no other process does. Any number of threads may start programs at a time.
+//! A socket, or an end of a pipe, is inheritable only while its program is made, and its program
+//! gets it by an explicit list, as no other process does. Any number of threads may start programs
+//! at a time.
 
 use std::ffi::OsString;
 use std::io;
@@ -29,6 +30,7 @@ use super::process::Child;
 use super::quote;
 use super::socket::{Connection, ListenSocket};
 use super::stdio::Output;
+use super::terminal;
 use super::token::Token;
 use crate::config::Program;
 use crate::launch::variables::Variables;
@@ -91,6 +93,8 @@ pub enum Stdio<'a> {
     Listener(&'a ListenSocket),
     /// The ends of two pipes, whose other ends are relayed.
     Pipe(&'a pipe::ProgramEnd),
+    /// A console of its own, whose other end is relayed.
+    Terminal(&'a terminal::ProgramEnd),
 }
 
 /// Starts a program. `stderr` is where its standard error goes; `None` is where standard output
@@ -118,20 +122,34 @@ pub fn spawn(
     let (stdin, stdout) = standard.handles();
     let stderr = stderr.as_ref().map_or(stdout, AsRawHandle::as_raw_handle);
 
-    let process = create(Order {
+    let mut order = Order {
         application: &program.application,
         command_line: program.command_line.clone(),
         environment: Some(&program.environment.block(variables, standard.socket)),
         directory: Some(&program.directory),
         stdio: Some([stdin, stdout, stderr]),
+        console: None,
         held: None,
         token: program.token.as_deref(),
         job: Some(&job),
         // A console of its own that nobody sees, so that it can get CTRL_BREAK, and alone.
         flags: CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP,
-    })
-    .map_err(|error| SpawnError { stage: stage_of(&error), error })?;
-    Ok(Child::new(process, job, program.token.clone()))
+    };
+    let process = match stdio {
+        Stdio::Terminal(end) => end.with_console(|console| {
+            order.console = Some(console);
+            // The leader of a group of its own would take no notice of Ctrl-C.
+            order.flags = 0;
+            create(order)
+        }),
+        _ => create(order),
+    };
+    let process = process.map_err(|error| SpawnError { stage: stage_of(&error), error })?;
+    let terminal = match stdio {
+        Stdio::Terminal(end) => Some(end.terminal()),
+        _ => None,
+    };
+    Ok(Child::new(process, job, program.token.clone(), terminal))
 }
 
 /// Whether an error says that the system has too little of something now.
@@ -161,7 +179,8 @@ fn stage_of(error: &io::Error) -> SpawnStage {
 
 /// What becomes standard input and output.
 struct Standard<'a> {
-    input: Lent<'a>,
+    /// Without one it is the console.
+    input: Option<Lent<'a>>,
     /// If it is not the same as the input.
     output: Option<Lent<'a>>,
     /// The SOCKET value, if it is a socket.
@@ -174,16 +193,19 @@ impl<'a> Standard<'a> {
             Stdio::Connection(connection) => connection.as_socket(),
             Stdio::Listener(listener) => listener.as_socket(),
             Stdio::Pipe(end) => {
-                let (input, output) = (Lent::file(end.input())?, Some(Lent::file(end.output())?));
-                return Ok(Self { input, output, socket: None });
+                let (input, output) = (Lent::file(end.input())?, Lent::file(end.output())?);
+                return Ok(Self { input: Some(input), output: Some(output), socket: None });
             }
+            Stdio::Terminal(_) => return Ok(Self { input: None, output: None, socket: None }),
         };
         let value = Some(socket.as_raw_socket());
-        Ok(Self { input: Lent::socket(socket)?, output: None, socket: value })
+        Ok(Self { input: Some(Lent::socket(socket)?), output: None, socket: value })
     }
 
     fn handles(&self) -> (HANDLE, HANDLE) {
-        (self.input.handle, self.output.as_ref().unwrap_or(&self.input).handle)
+        let raw = |lent: &Option<Lent<'_>>| lent.as_ref().map(|lent| lent.handle);
+        let input = raw(&self.input).unwrap_or_default();
+        (input, raw(&self.output).unwrap_or(input))
     }
 }
 

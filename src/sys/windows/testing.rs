@@ -237,6 +237,7 @@ fn start_sleeper() -> u32 {
         environment: Some(&environment),
         directory: None,
         stdio: None,
+        console: None,
         held: None,
         token: None,
         job: None,

@@ -13,4 +13,5 @@ mod programs;
 mod real;
 mod signals;
 mod storm;
+mod terminal;
 mod unix_sockets;

@@ -5,3 +5,4 @@ mod handles;
 mod isolation;
 mod programs;
 mod service;
+mod terminal;

@@ -1,0 +1,120 @@
+//! `io = "pty"`: the program sits at a terminal.
+
+use crate::harness::{Daemon, service};
+
+fn pty(name: &str, run: &[&str], keys: &str) -> String {
+    let run: Vec<_> = run.iter().map(ToString::to_string).collect();
+    service(name, &run, &format!("io = 'pty'\n{keys}"))
+}
+
+fn shell(name: &str, script: &str, keys: &str) -> String {
+    pty(name, &["/bin/sh", "-c", script], keys)
+}
+
+#[test]
+fn it_is_a_terminal_of_a_usual_size_and_controls_the_program() {
+    let script = "test -t 0 && test -t 1 && test -t 2 && echo terminal; stty size; echo $TERM; \
+                  echo same >/dev/tty; test \"$(ps -o sid= -p $$)\" -eq $$ && echo leader; \
+                  test \"$(ps -o tpgid= -p $$)\" -eq $$ && echo foreground; env | grep Inetd_SOCK";
+    let daemon = Daemon::run(&shell("facts", script, ""));
+    let mut client = daemon.connect("facts");
+    assert_eq!(client.rest(), "terminal\n24 80\nxterm-256color\nsame\nleader\nforeground\n");
+}
+
+#[test]
+fn the_kind_of_terminal_is_a_default() {
+    let set = shell("set", "echo $TERM", "env = { TERM = 'vt100' }");
+    let passed = shell("passed", "echo $TERM", "pass_env = ['PATH', 'TERM']");
+    let config = set + &passed;
+    let daemon = crate::harness::Start::run(&config).env("TERM", "dumb").ready();
+    assert_eq!(daemon.connect("set").rest(), "vt100\n");
+    assert_eq!(daemon.connect("passed").rest(), "dumb\n");
+}
+
+#[test]
+fn what_is_typed_is_echoed_and_read_in_lines() {
+    let daemon = Daemon::run(&pty("cat", &["/bin/cat"], ""));
+    let mut client = daemon.connect("cat");
+    // Backspace deletes a whole character.
+    client.send("hallö\x7fo\n".as_bytes());
+    assert_eq!(client.line(), "hallö\x08 \x08o");
+    assert_eq!(client.line(), "hallo");
+    client.half_close();
+    assert_eq!(client.rest(), "");
+    assert_eq!(&daemon.record("EXIT", |_| true)["status"], "0");
+}
+
+#[test]
+fn a_half_close_in_the_middle_of_a_line_is_the_end_of_input_too() {
+    let daemon = Daemon::run(&shell("count", "stty -echo; echo ready; exec wc -c", ""));
+    for (text, count) in [("", "0"), ("one\n", "4"), ("one\nt", "5")] {
+        let mut client = daemon.connect("count");
+        assert_eq!(client.line(), "ready");
+        client.send(text.as_bytes());
+        client.half_close();
+        assert_eq!(client.rest().trim(), count, "{text:?}");
+    }
+}
+
+#[test]
+fn control_c_interrupts() {
+    let daemon = Daemon::run(&shell("sleep", "echo ready; exec sleep 1000", ""));
+    let mut client = daemon.connect("sleep");
+    assert_eq!(client.line(), "ready");
+    client.send(b"\x03");
+    assert_eq!(client.rest(), "^C");
+    assert_eq!(&daemon.record("EXIT", |_| true)["signal"], "2");
+}
+
+#[test]
+fn a_peer_that_is_gone_is_a_hang_up() {
+    let keys = "stop_timeout = '60s'";
+    let daemon = Daemon::run(&shell("sleep", "echo ready; exec sleep 1000", keys));
+    let mut client = daemon.connect("sleep");
+    assert_eq!(client.line(), "ready");
+    client.reset();
+    assert_eq!(&daemon.record("EXIT", |_| true)["signal"], "1");
+}
+
+#[test]
+fn an_interactive_shell_takes_commands_controls_its_jobs_and_can_be_stopped() {
+    let keys = "stop_timeout = '60s'\nidle_timeout = '2s'\nenv = { PS1 = '$ ' }";
+    let run = ["/bin/bash", "--norc", "--noprofile", "--noediting", "-i"];
+    let daemon = Daemon::run(&pty("shell", &run, keys));
+    let mut client = daemon.connect("shell");
+    client.send(b"stty -echo; sleep 1000 & echo $((20 + 3)); jobs | grep -c Running\n");
+    let text = std::iter::from_fn(|| Some(client.line())).find(|line| line == "23");
+    assert_eq!(text.as_deref(), Some("23"));
+    assert_eq!(client.line(), "1");
+    // It takes no notice of SIGTERM, and what runs in the background has a group of its own.
+    client.rest();
+    assert_eq!(&daemon.record("EXIT", |_| true)["signal"], "1");
+}
+
+#[test]
+fn all_that_a_program_prints_before_it_ends_arrives() {
+    let daemon = Daemon::run(&pty("seq", &["/usr/bin/seq", "200000"], ""));
+    let mut client = daemon.connect("seq");
+    for number in 1..=200_000 {
+        assert_eq!(client.line(), number.to_string());
+    }
+    assert_eq!(client.rest(), "");
+}
+
+#[test]
+fn standard_error_may_go_elsewhere() {
+    let script = "echo out; echo err >&2; test -t 2 || echo elsewhere";
+    let daemon = Daemon::run(&shell("log", script, "stderr = 'log'"));
+    assert_eq!(daemon.connect("log").rest(), "out\nelsewhere\n");
+    assert_eq!(&daemon.record("STDERR", |_| true)["line"], "err");
+}
+
+#[test]
+fn the_terminal_belongs_to_the_user_of_the_program() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let script = "stat -c %U \"$(tty)\"; echo open >\"$(tty)\"";
+    let daemon = Daemon::run(&shell("owner", script, "user = 'nobody'"));
+    assert_eq!(daemon.connect("owner").rest(), "nobody\nopen\n");
+}
