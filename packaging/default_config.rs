@@ -47,7 +47,6 @@ fn example(key: &str, family: Family) -> Option<&'static str> {
         "arg0" => r#""hello""#,
         "banner" => r#""Welcome""#,
         "banner_reject" => r#""Come back later""#,
-        "builtin" => r#""echo""#,
         "compat_env" => r#"["ncat"]"#,
         "control" if windows => r"'\\.\pipe\inetd'",
         "control" => r#""/run/inetd/control.sock""#,
@@ -55,7 +54,6 @@ fn example(key: &str, family: Family) -> Option<&'static str> {
         "cwd" => r#""/var/tmp""#,
         "deny" => r#"["192.0.2.13"]"#,
         "env" => r#"{ LEVEL = "3" }"#,
-        "forward" => r#""127.0.0.1:8080""#,
         "group" => r#""nogroup""#,
         "groups" => "[]",
         "http" => r#""127.0.0.1:9790""#,
@@ -132,7 +130,8 @@ pub fn text(family: Family) -> String {
 # More files, relative to this one.
 #include = [\"conf.d/*.toml\"]
 {}{}
-# A service: a name, where it listens, what it runs.
+# A service: a name, where it listens, what it runs. In place of run there can be
+# forward = \"HOST:PORT\" or builtin = \"echo\".
 #[service.hello]
 #listen = \"127.0.0.1:7000\"
 #run = {program}
@@ -144,7 +143,9 @@ pub fn text(family: Family) -> String {
         table("[daemon]", DAEMON, family),
         table("[daemon.log]", LOG, family),
     );
-    let of_service = |key: &&KeyInfo| !matches!(key.name, "listen" | "run");
+    // What a service is for cannot be the same for all.
+    let own = ["listen", "run", "forward", "builtin"];
+    let of_service = |key: &&KeyInfo| !own.contains(&key.name);
     for group in GROUPS {
         let keys = SERVICE.iter().filter(of_service).filter(|key| key.group == group);
         let mut keys = keys.filter(|key| is_there(key.availability, family)).peekable();

@@ -16,7 +16,7 @@ use crate::sys::process::Child;
 /// A `wait` server that ends sooner than this, with its socket still unread, has not done its work.
 const TOO_SHORT: Duration = Duration::from_secs(1);
 
-/// A session whose program has ended.
+/// A session that is nothing but a relay any more, or not even that.
 #[derive(Debug)]
 pub struct Ended {
     session: Session,
@@ -42,16 +42,20 @@ pub fn cannot_watch(front: &Front, id: SessionId, error: &io::Error) {
         ("error", Value::Text(error)),
     ];
     front.recorder.log().event(event::UNWATCHED, &fields);
-    session.child.kill();
+    session.kill();
     conclude(front, session, Child::wait);
 }
 
 fn conclude(front: &Front, session: Session, reap: impl FnOnce(&Child) -> ExitStatus) {
-    let kill_tree = session.setup.config.program.tree == Tree::Kill;
-    if kill_tree {
-        session.child.kill_tree();
-    }
-    let status = reap(&session.child);
+    let status = match &session.child {
+        Some(child) => {
+            if session.setup.config.tree() == Tree::Kill {
+                child.kill_tree();
+            }
+            reap(child)
+        }
+        None => ExitStatus::Unknown,
+    };
     session.stage.advance(Stage::Ending);
     let duration = session.started.elapsed();
     let ended = Ended { session, status, duration };
@@ -64,9 +68,15 @@ fn conclude(front: &Front, session: Session, reap: impl FnOnce(&Child) -> ExitSt
 }
 
 impl Ended {
+    /// A session that never had a program.
+    pub fn without_program(session: Session) -> Self {
+        Self { session, status: ExitStatus::Code(0), duration: Duration::ZERO }
+    }
+
     /// Whether nothing is left of the session's tree.
     pub fn is_over(&self) -> bool {
-        self.session.setup.config.program.tree == Tree::Leave || self.session.child.tree_is_gone()
+        self.session.setup.config.tree() == Tree::Leave
+            || self.session.child.as_ref().is_none_or(Child::tree_is_gone)
     }
 
     /// The session without its program.
@@ -77,7 +87,7 @@ impl Ended {
     /// Ends the session, as soon as its relay is over.
     pub fn finish(self, front: &Front) {
         if let Some(relay) = &self.session.relay {
-            relay.program_is(match self.session.setup.config.program.tree {
+            relay.program_is(match self.session.setup.config.tree() {
                 Tree::Kill => Program::Gone,
                 Tree::Leave => Program::Ended,
             });
@@ -114,9 +124,12 @@ impl Ended {
     }
 }
 
-/// The relay of a session is over. Its program may still run.
+/// The relay of a session is over. Its program, if it has one, may still run.
 pub fn relay_ended(front: &Front, id: SessionId) {
-    if let Some(ended) = front.sessions.take_kept(id) {
+    if let Some(mut ended) = front.sessions.take_kept(id) {
+        if ended.session.child.is_none() {
+            ended.duration = ended.session.started.elapsed();
+        }
         ended.conclude(front);
     }
 }
@@ -136,10 +149,14 @@ pub fn step(front: &Front, id: SessionId, step: Step) -> Option<Instant> {
         Step::Terminate => {
             let ask = |session: &Session| {
                 session.stage.advance(Stage::Stopping);
-                (session.child.stopper().ok(), session.setup.config.stop_timeout)
+                let stopper = session.child.as_ref().and_then(|child| child.stopper().ok());
+                (stopper, session.setup.config.stop_timeout)
             };
-            // Of one that has ended already only the relay is left, and that is not asked.
-            let ended = |session: &Session| (None, session.setup.config.stop_timeout);
+            // Where only a relay is left there is nobody to ask.
+            let ended = |session: &Session| {
+                session.stage.advance(Stage::Stopping);
+                (None, session.setup.config.stop_timeout)
+            };
             let sessions = &front.sessions;
             let (stopper, timeout) =
                 sessions.with(id, ask).or_else(|| sessions.with_kept(id, ended))?;
@@ -153,13 +170,9 @@ pub fn step(front: &Front, id: SessionId, step: Step) -> Option<Instant> {
         Step::Kill => {
             front.sessions.with(id, |session| {
                 session.stage.advance(Stage::Ending);
-                session.child.kill();
+                session.kill();
             });
-            front.sessions.with_kept(id, |session| {
-                if let Some(relay) = &session.relay {
-                    relay.give_up();
-                }
-            });
+            front.sessions.with_kept(id, Session::give_up);
             None
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::admission::Refusal;
-use crate::config::{ServiceConfig, Stderr};
+use crate::config::{Io, Program, ServiceConfig, Stderr};
 use crate::sys::spawn::Prepared;
 use crate::sys::stdio::Output;
 
@@ -37,9 +37,18 @@ pub struct Service {
 pub struct Setup {
     /// The settings as they were written.
     pub config: Arc<ServiceConfig>,
-    /// The program in the system's form.
-    pub program: Prepared,
-    /// Where standard error goes.
+    /// What starts the program, if there is one.
+    pub program: Option<Startable>,
+}
+
+/// A program, ready to be started.
+#[derive(Debug)]
+pub struct Startable {
+    /// In the system's form.
+    pub prepared: Prepared,
+    /// What its standard input and output are.
+    pub io: Io,
+    /// Where its standard error goes.
     pub stderr: StderrTo,
 }
 
@@ -92,8 +101,15 @@ impl Setup {
     /// # Errors
     /// The file for standard error cannot be opened, or a string holds a NUL.
     pub fn new(config: Arc<ServiceConfig>) -> io::Result<Self> {
-        let program = Prepared::new(&config.program)?;
-        let stderr = match &config.program.stderr {
+        let program = config.program().map(Startable::new).transpose()?;
+        Ok(Self { config, program })
+    }
+}
+
+impl Startable {
+    fn new(program: &Program) -> io::Result<Self> {
+        let prepared = Prepared::new(program)?;
+        let stderr = match &program.stderr {
             Stderr::Socket => StderrTo::Socket,
             Stderr::Log => StderrTo::Log,
             Stderr::Null => StderrTo::Output(Output::null()?),
@@ -102,7 +118,7 @@ impl Setup {
                 io::Error::new(error.kind(), text)
             })?),
         };
-        Ok(Self { config, program, stderr })
+        Ok(Self { prepared, io: program.io, stderr })
     }
 }
 

@@ -295,7 +295,11 @@ fn serve() -> Command {
     let mut command = Command::new("serve")
         .about("Run one service from the command line")
         .long_about(SERVE)
-        .override_usage("inetd serve [OPTIONS] LISTEN [LISTEN...] -- PROGRAM [ARG...]")
+        .override_usage(
+            "inetd serve [OPTIONS] LISTEN [LISTEN...] -- PROGRAM [ARG...]\n       \
+             inetd serve [OPTIONS] --forward HOST:PORT LISTEN [LISTEN...]\n       \
+             inetd serve [OPTIONS] --builtin NAME LISTEN [LISTEN...]",
+        )
         .arg(
             Arg::new("listen")
                 .value_name("LISTEN")
@@ -306,7 +310,7 @@ fn serve() -> Command {
         .arg(
             Arg::new("run")
                 .value_name("PROGRAM")
-                .required(true)
+                .required_unless_present_any([Key::Forward.name(), Key::Builtin.name()])
                 .last(true)
                 .num_args(1..)
                 .value_parser(ValueParser::os_string())

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 
 use super::{FAILED, output};
-use crate::config::{self, Config, FileFormat, Purpose, Report};
+use crate::config::{self, Config, FileFormat, Purpose, Report, Work};
 use crate::sys::paths;
 
 /// The file that the options name, and its format.
@@ -46,9 +46,13 @@ fn table(config: &Config) -> String {
     let mut table = String::new();
     for service in &config.services {
         let listen: Vec<_> = service.listen.iter().map(ToString::to_string).collect();
-        let program = service.program.path.display();
-        let wait = if service.wait { " (wait)" } else { "" };
-        table += &format!("{:width$}  {} -> {program}{wait}\n", service.name, listen.join(", "));
+        let does = match &service.work {
+            Work::Program(program) if service.wait => format!("{} (wait)", program.path.display()),
+            Work::Program(program) => program.path.display().to_string(),
+            Work::Forward(target) => target.to_string(),
+            Work::Builtin(builtin) => format!("built-in {}", builtin.name()),
+        };
+        table += &format!("{:width$}  {} -> {does}\n", service.name, listen.join(", "));
     }
     table
 }

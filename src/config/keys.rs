@@ -329,10 +329,10 @@ pub const SERVICE: &[KeyInfo] = &[
     key(Key::Websocket, "websocket", Kind::Table, Group::Wrapping, "none", Later, "Speak WebSocket"),
     key(Key::Telnet, "telnet", Kind::Bool, Group::Wrapping, "false", Later, "Speak the telnet protocol"),
     key(Key::Warm, "warm", Kind::Integer, Group::Wrapping, "0", Later, "Programs that are started in advance"),
-    key(Key::Forward, "forward", Kind::Text, Group::OnDemand, "none", Later, "Relay connections to this address"),
+    key(Key::Forward, "forward", Kind::Text, Group::OnDemand, "none", Everywhere, "Relay connections to this server instead: HOST:PORT, unix:///PATH"),
     key(Key::ReadyTimeout, "ready_timeout", Kind::Duration, Group::OnDemand, "\"30s\"", Later, "How long a server may take to start"),
     key(Key::IdleStop, "idle_stop", Kind::Duration, Group::OnDemand, "\"10m\"", Later, "Stop a server without connections"),
-    key(Key::Builtin, "builtin", Kind::Text, Group::Builtin, "none", Later, "A service that needs no program"),
+    key(Key::Builtin, "builtin", Kind::Text, Group::Builtin, "none", Everywhere, "A service that needs no program: echo, discard, chargen, daytime, time, qotd:PATH, services, status"),
 ];
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! looked up, every value is in range, and it knows where each value was written.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,8 +95,8 @@ pub struct ServiceConfig {
     pub bind_retry: Option<Duration>,
     /// One program gets the listening socket (`wait = true`), instead of one for each connection.
     pub wait: bool,
-    /// What is started.
-    pub program: Program,
+    /// What is done with a connection.
+    pub work: Work,
     /// Sessions at a time; `None` is no limit.
     pub max_sessions: Option<u32>,
     /// What is asked of a peer besides a free slot.
@@ -118,6 +119,100 @@ impl ServiceConfig {
     /// Where `key` was written, or the service itself if the key has its default.
     pub fn position(&self, key: Key) -> Position {
         self.positions.iter().find(|(k, _)| *k == key).map_or(self.at, |(_, at)| *at)
+    }
+
+    /// The program that is started, if one is.
+    pub fn program(&self) -> Option<&Program> {
+        match &self.work {
+            Work::Program(program) => Some(program),
+            Work::Forward(_) | Work::Builtin(_) => None,
+        }
+    }
+
+    /// What its sessions are, in one word: `io` of the program, `forward`, `builtin`.
+    pub fn way(&self) -> &'static str {
+        match &self.work {
+            Work::Program(program) => program.io.as_str(),
+            Work::Forward(_) => "forward",
+            Work::Builtin(_) => "builtin",
+        }
+    }
+
+    /// What happens to processes that are left behind. There are none without a program.
+    pub fn tree(&self) -> Tree {
+        self.program().map_or(Tree::Kill, |program| program.tree)
+    }
+}
+
+/// What a service does with a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// `run`: a program is started.
+    Program(Program),
+    /// `forward`: it is relayed to another server.
+    Forward(Target),
+    /// `builtin`: inetd answers by itself.
+    Builtin(Builtin),
+}
+
+/// Where connections are relayed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A host, looked up anew for each connection, and a port.
+    Tcp {
+        /// An address, or a name.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+        }
+    }
+}
+
+/// A service that needs no program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    /// What a peer sends comes back (RFC 862).
+    Echo,
+    /// What a peer sends is thrown away (RFC 863).
+    Discard,
+    /// Lines of characters without end (RFC 864).
+    Chargen,
+    /// The date and time for people (RFC 867).
+    Daytime,
+    /// Seconds since 1900 in four bytes (RFC 868).
+    Time,
+    /// One of these quotes (RFC 865), as fortune(6) has them in a file.
+    Qotd(Arc<[u8]>),
+    /// The services of this daemon, a line each.
+    Services,
+    /// How the daemon does, as `inetd status` shows it.
+    Status,
+}
+
+impl Builtin {
+    /// Its name in a configuration.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Discard => "discard",
+            Self::Chargen => "chargen",
+            Self::Daytime => "daytime",
+            Self::Time => "time",
+            Self::Qotd(_) => "qotd",
+            Self::Services => "services",
+            Self::Status => "status",
+        }
     }
 }
 

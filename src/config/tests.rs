@@ -31,7 +31,11 @@ fn listens(service: &ServiceConfig) -> Vec<String> {
 }
 
 fn argv(service: &ServiceConfig) -> Vec<&str> {
-    service.program.argv.iter().map(|word| word.to_str().unwrap()).collect()
+    runs(service).argv.iter().map(|word| word.to_str().unwrap()).collect()
+}
+
+fn runs(service: &ServiceConfig) -> &Program {
+    service.program().unwrap()
 }
 
 fn names(config: &Config) -> Vec<&str> {
@@ -66,14 +70,14 @@ fn every_key_has_its_meaning() {
     };
     assert_eq!(hello.socket, socket);
     assert_eq!(argv(hello), ["-hello", "--polite", ""]);
-    assert!(hello.program.path.is_absolute() && hello.program.cwd.is_absolute());
-    assert!(hello.program.cwd.join("full.toml").exists());
-    let set: Vec<_> = hello.program.environment.iter().collect();
+    assert!(runs(hello).path.is_absolute() && runs(hello).cwd.is_absolute());
+    assert!(runs(hello).cwd.join("full.toml").exists());
+    let set: Vec<_> = runs(hello).environment.iter().collect();
     assert!(set.contains(&&("GREETING".into(), "hello = world".into())), "{set:?}");
     assert!(!set.iter().any(|(name, _)| name == "FROM"), "a service's own table replaces it");
     assert!(hello.wait);
-    assert_eq!(hello.program.stderr, Stderr::Log);
-    assert_eq!(hello.program.tree, Tree::Leave);
+    assert_eq!(runs(hello).stderr, Stderr::Log);
+    assert_eq!(runs(hello).tree, Tree::Leave);
     assert_eq!(hello.max_sessions, Some(7));
     assert_eq!(hello.gate.over_limit, OverLimit::Reject);
     assert_eq!(hello.session_timeout, Some(Duration::from_secs(3600)));
@@ -126,7 +130,7 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(other.session_timeout, None);
     assert_eq!(other.bind_retry, None);
     assert_eq!(other.gate.over_limit, OverLimit::Queue);
-    assert!(matches!(&other.program.stderr, Stderr::File(path) if path.is_absolute()));
+    assert!(matches!(&runs(other).stderr, Stderr::File(path) if path.is_absolute()));
     assert!(other.socket.nodelay, "from [defaults]");
     let (one, two) = (service(&config, "one"), service(&config, "two"));
     assert!(!one.socket.nodelay, "the nearer [defaults] win");
@@ -136,7 +140,7 @@ fn what_is_not_written_has_its_default() {
     assert_eq!(one.stop_timeout, Duration::from_millis(250));
     assert_eq!(two.stop_timeout, Duration::from_secs(60));
     assert_eq!(one.max_sessions, Some(512));
-    assert!(Arc::ptr_eq(&one.program.environment, &two.program.environment));
+    assert!(Arc::ptr_eq(&runs(one).environment, &runs(two).environment));
     assert!(config.place(one.at).replace('\\', "/").ends_with("good/parts/one.toml:5:10"));
 }
 
@@ -168,7 +172,7 @@ fn unix_keys_have_their_meaning() {
     let socket = &hello.socket;
     assert_eq!((socket.mode, socket.user, socket.group), (Some(0o660), Some(0), Some(0)));
     assert_eq!((socket.interface.as_deref(), socket.freebind), (Some("lo"), true));
-    let program = &hello.program;
+    let program = runs(hello);
     assert_eq!((program.umask, program.nice), (0o077, Some(10)));
     assert_eq!(program.cwd, Path::new("/"));
     let limits: Vec<_> = program.limits.iter().map(|l| (l.resource, l.value)).collect();
@@ -199,8 +203,8 @@ fn classic_files_mean_what_their_daemon_meant() {
     assert_eq!(listens(first), ["tcp://0.0.0.0:7000"]);
     assert_eq!(argv(first), ["sh", "-c", "exit"]);
     assert_eq!((first.max_sessions, first.bind_retry), (None, Some(Duration::from_secs(1))));
-    assert_eq!(first.program.stderr, Stderr::Socket);
-    assert_eq!(first.program.cwd, Path::new("/"));
+    assert_eq!(runs(first).stderr, Stderr::Socket);
+    assert_eq!(runs(first).cwd, Path::new("/"));
     assert!(config.place(first.at).ends_with("openbsd.conf:5:1"));
     let second = service(&config, "7001");
     assert_eq!(listens(second), ["tcp://127.0.0.1:7001", "tcp://[::1]:7001"]);
@@ -337,7 +341,7 @@ fn a_user_that_cannot_be_become_is_an_error_only_to_run() {
         name: None,
     };
     let (config, checked) = from_command_line(&line, Purpose::Check).unwrap();
-    let identity = config.services[0].program.identity.clone();
+    let identity = runs(&config.services[0]).identity.clone();
     let may = identity.is_none_or(|identity| crate::sys::identity::may_become(&identity));
     assert_eq!(checked.warnings(), usize::from(!may));
     assert_eq!(from_command_line(&line, Purpose::Run).is_ok(), may);
@@ -377,11 +381,11 @@ fn a_printed_command_line_is_the_same_service() {
     let (a, b) = (&config.services[0], &loaded.services[0]);
     assert_eq!(&*a.name, "hello");
     assert_eq!(a.bind_retry, None);
-    assert_eq!(a.program.cwd, std::env::current_dir().unwrap());
+    assert_eq!(runs(a).cwd, std::env::current_dir().unwrap());
     let parts = |s: &ServiceConfig| {
         let limits =
             (s.max_sessions, s.gate.over_limit, s.session_timeout, s.stop_timeout, s.bind_retry);
-        (s.name.clone(), s.listen.clone(), s.socket.clone(), s.wait, s.program.clone(), limits)
+        (s.name.clone(), s.listen.clone(), s.socket.clone(), s.wait, s.work.clone(), limits)
     };
     assert_eq!(parts(a), parts(b), "{text}");
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::front::Front;
 use crate::service::Service;
 use crate::session::{Session, SessionId, Stage};
+use crate::sys::process::Child;
 
 /// The daemon.
 #[derive(Debug, Serialize, Deserialize)]
@@ -74,13 +75,13 @@ pub struct SessionStatus {
     pub service: String,
     /// The other end; none for a `wait` server.
     pub peer: Option<String>,
-    /// The process id of its program.
-    pub pid: u32,
+    /// The process id of its program, if it has one.
+    pub pid: Option<u32>,
     /// When it began (RFC 3339).
     pub started: String,
     /// For how many seconds it has run.
     pub seconds: u64,
-    /// How its program meets the peer, as the key `io`.
+    /// How its program meets the peer, as the key `io`; `forward` or `builtin` without a program.
     pub io: String,
     /// How far it is on its way to the end.
     pub state: Stage,
@@ -119,10 +120,10 @@ impl SessionStatus {
             id: session.id,
             service: session.service.name.to_string(),
             peer: session.peer.as_ref().map(ToString::to_string),
-            pid: session.child.id(),
+            pid: session.child.as_ref().map(Child::id),
             started: humantime::format_rfc3339_millis(session.began).to_string(),
             seconds: session.started.elapsed().as_secs(),
-            io: session.setup.config.program.io.as_str().into(),
+            io: session.setup.config.way().into(),
             state: session.stage.stage(),
         }
     }

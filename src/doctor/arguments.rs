@@ -18,7 +18,7 @@ pub(super) fn check(config: &Config, _: &Machine, findings: &mut Findings) {
         if service.positions.iter().all(|(key, _)| *key != Key::Arg0) {
             continue;
         }
-        if let Some(finding) = name(&service.program) {
+        if let Some(finding) = service.program().and_then(name) {
             findings.add(finding.at(config, service, Key::Arg0));
         }
     }

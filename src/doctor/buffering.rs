@@ -24,7 +24,7 @@ const AT_THE_END: [&str; 4] = ["sort", "tac", "wc", "shuf"];
 
 pub(super) fn check(config: &Config, _: &Machine, findings: &mut Findings) {
     for service in &config.services {
-        if let Some(finding) = buffered(&service.program) {
+        if let Some(finding) = service.program().and_then(buffered) {
             findings.add(finding.at(config, service, Key::Run));
         }
     }

@@ -78,7 +78,8 @@ fn sessions(config: &Config) -> Option<u64> {
 fn descriptors(config: &Config, machine: &Machine, sessions: u64, findings: &mut Findings) {
     let Some(limit) = machine.descriptors else { return };
     // Each session has the process itself, and a pipe if its errors are logged.
-    let logged = config.services.iter().any(|service| service.program.stderr == Stderr::Log);
+    let mut programs = config.services.iter().filter_map(|service| service.program());
+    let logged = programs.any(|program| program.stderr == Stderr::Log);
     let each = if logged { 2 } else { 1 };
     let listeners: u64 = config.services.iter().map(|service| service.listen.len() as u64).sum();
     let needed = sessions * each + listeners + OWN_DESCRIPTORS;

@@ -11,7 +11,7 @@ use crate::sys::{FAMILY, Family, machine, program, trust};
 
 pub(super) fn check(config: &Config, _: &Machine, findings: &mut Findings) {
     for service in &config.services {
-        let program = &service.program;
+        let Some(program) = service.program() else { continue };
         // What may be executed and not read cannot be looked into.
         let kind = kind(&program.path).ok();
         if let Some(finding) = kind.as_ref().and_then(|kind| startable(program, kind)) {

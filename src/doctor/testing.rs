@@ -61,7 +61,7 @@ impl Case {
     }
 
     pub(super) fn program(&self) -> &Path {
-        &self.config.services[0].program.path
+        &self.config.services[0].program().unwrap().path
     }
 
     pub(super) fn findings(&self, check: Check, machine: &Machine) -> Vec<Finding> {

@@ -19,7 +19,7 @@ pub(super) fn check(config: &Config, _: &Machine, findings: &mut Findings) {
         }
     }
     for service in &config.services {
-        let program = &service.program;
+        let Some(program) = service.program() else { continue };
         let path = program.path.display();
         let identity = program.identity.as_ref();
         let user = identity.map_or("the daemon".into(), |identity| format!("`{}`", identity.name));

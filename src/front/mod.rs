@@ -6,6 +6,7 @@
 //! Nothing here waits for a peer, for the log or for the [`crate::supervisor`].
 
 mod accept;
+mod describe;
 mod start;
 
 use std::collections::{HashMap, VecDeque};

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{Front, Notice, Token};
 use crate::admission::Permit;
+use crate::config::Work;
 use crate::launch::environment::{Ends, Facts};
 use crate::launch::{Launched, On, Request, launch};
 use crate::listener::Listener;
 use crate::listener::endpoint::Address;
-use crate::reap;
+use crate::reap::{self, Ended};
 use crate::record::Subject;
-use crate::relay::{Relay, Task};
-use crate::service::{Service, Setup};
+use crate::relay::{Far, Relay, Task};
+use crate::service::{Service, Setup, Startable};
 use crate::session::stderr::StderrPipe;
 use crate::session::{Session, SessionId, StageCell};
 use crate::sys::socket::Connection;
@@ -22,7 +23,7 @@ use crate::sys::{SpawnError, SpawnStage};
 /// How often a start is tried again that failed for want of descriptors, memory or processes.
 const TRIES: u8 = 50;
 
-/// An admitted connection whose program is to be started.
+/// An admitted connection.
 #[derive(Debug)]
 pub struct Arrival {
     /// The number of the session that it will be.
@@ -56,11 +57,13 @@ struct Parts {
 }
 
 impl Front {
-    /// Starts the program of a connection.
+    /// Does with a connection what its service is for.
     pub(super) fn start_session(self: &Arc<Self>, mut arrival: Arrival) {
         let id = arrival.id;
+        let setup = Arc::clone(&arrival.setup);
+        let Some(program) = &setup.program else { return self.relay_only(arrival) };
         let launched = launch(Request {
-            setup: &arrival.setup,
+            program,
             on: On::Connection(&arrival.connection),
             facts: Facts {
                 service: &arrival.service.name,
@@ -80,7 +83,7 @@ impl Front {
                 self.notify(Notice::Postponed(Box::new(arrival)));
             }
             Err(error) => {
-                self.failed(&arrival.service, &arrival.setup, id, Some(&arrival.peer), &error);
+                self.failed(&arrival.service, program, id, Some(&arrival.peer), &error);
             }
         }
     }
@@ -93,10 +96,12 @@ impl Front {
         setup: Arc<Setup>,
         permit: Permit,
     ) {
+        // A configuration without a program has no `wait`.
+        let Some(program) = &setup.program else { return };
         let id = self.next_session();
         let ends = Ends::Listener { local: listener.local() };
         let facts = Facts { service: &service.name, session: id, ends };
-        let request = Request { setup: &setup, on: On::Listener(listener.socket()), facts };
+        let request = Request { program, on: On::Listener(listener.socket()), facts };
         let lent = match listener.lend() {
             // Since the permit was given: the next look turns them away who wait.
             Ok(false) => return self.arm(listener),
@@ -110,7 +115,7 @@ impl Front {
                 self.begin(parts, launched);
             }
             Err(error) => {
-                self.failed(&service, &setup, id, None, &error);
+                self.failed(&service, program, id, None, &error);
                 self.take_back(listener);
                 self.arm(listener);
             }
@@ -137,7 +142,7 @@ impl Front {
         // the program ends.
         let task = relayed.zip(connection).map(|(program, connection)| {
             let (setup, relay) = (Arc::clone(&setup), Relay::new(program.terminal()));
-            Task { session: id, setup, relay, connection, program }
+            Task { session: id, setup, relay, connection, far: Far::Program(program) }
         });
         let relay = task.as_ref().map(|task| task.relay.clone());
         let stage = StageCell::default();
@@ -146,7 +151,7 @@ impl Front {
             service,
             setup,
             peer,
-            child,
+            child: Some(child),
             started,
             began,
             stage,
@@ -163,10 +168,62 @@ impl Front {
         // Only now, so that whoever hears of the end finds the session.
         let watched = self
             .sessions
-            .with(id, |session| session.child.watch(&self.poller, Token::Session(id).into()));
-        if let Some(Err(error)) = watched {
+            .with(id, |session| {
+                let child = session.child.as_ref()?;
+                child.watch(&self.poller, Token::Session(id).into()).err()
+            })
+            .flatten();
+        if let Some(error) = watched {
             reap::cannot_watch(self, id, &error);
         }
+        self.plan_end(id, started, session_timeout, stop_timeout);
+    }
+
+    /// Relays a connection to something that is no program: from here on it is a session.
+    fn relay_only(self: &Arc<Self>, arrival: Arrival) {
+        let Arrival { id, service, setup, permit, connection, peer, .. } = arrival;
+        let far = match &setup.config.work {
+            Work::Program(_) => return, // Its settings have what starts it.
+            Work::Forward(target) => Far::Server(target.clone()),
+            Work::Builtin(builtin) => Far::Builtin(builtin.clone()),
+        };
+        let started = Instant::now();
+        service.launched();
+        let session_timeout = setup.config.session_timeout;
+        let stop_timeout = setup.config.stop_timeout;
+        let relay = Relay::new(None);
+        let task =
+            Task { session: id, setup: Arc::clone(&setup), relay: relay.clone(), connection, far };
+        let (peer, relay) = (Some(peer), Some(relay));
+        let (child, borrowed) = (None, None);
+        let (began, stage) = (SystemTime::now(), StageCell::default());
+        let session = Session {
+            id,
+            service,
+            setup,
+            peer,
+            child,
+            started,
+            began,
+            stage,
+            relay,
+            borrowed,
+            permit,
+        };
+        self.recorder.start(session.subject());
+        // Never given back: the relay is not over before it has begun.
+        drop(self.sessions.keep(Ended::without_program(session)));
+        task.start(self);
+        self.plan_end(id, started, session_timeout, stop_timeout);
+    }
+
+    fn plan_end(
+        &self,
+        id: SessionId,
+        started: Instant,
+        session_timeout: Option<Duration>,
+        stop_timeout: Duration,
+    ) {
         if let Some(timeout) = session_timeout {
             self.notify(Notice::Deadline(id, started + timeout));
         }
@@ -179,14 +236,14 @@ impl Front {
     fn failed(
         &self,
         service: &Service,
-        setup: &Setup,
+        program: &Startable,
         session: SessionId,
         peer: Option<&Address>,
         error: &SpawnError,
     ) {
         service.failed(Instant::now());
         let subject = Subject { service: &service.name, session: Some(session), peer, pid: None };
-        self.recorder.fail(subject, error, setup.program.path());
+        self.recorder.fail(subject, error, program.prepared.path());
     }
 
     pub(super) fn next_session(&self) -> SessionId {

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use self::environment::Facts;
 use self::variables::Variables;
 use crate::config::Io;
-use crate::service::{Setup, StderrTo};
+use crate::service::{Startable, StderrTo};
 use crate::sys::pipe;
 use crate::sys::process::Child;
 use crate::sys::socket::{Connection, ListenSocket};
@@ -21,8 +21,8 @@ use crate::sys::{SpawnError, SpawnStage};
 /// What to start, and on what.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The service's settings.
-    pub setup: &'a Setup,
+    /// The service's program.
+    pub program: &'a Startable,
     /// What the program is for.
     pub on: On<'a>,
     /// What the program is told about its connection.
@@ -78,24 +78,24 @@ pub fn launch(request: Request<'_>) -> Result<Launched, SpawnError> {
         static VARIABLES: RefCell<Variables> = RefCell::default();
     }
     let stdio_failed = |error| SpawnError { stage: SpawnStage::Stdio, error };
-    let (reader, pipe) = match &request.setup.stderr {
+    let (reader, pipe) = match &request.program.stderr {
         StderrTo::Log => {
             let (reader, pipe) = Output::pipe().map_err(stdio_failed)?;
             (Some(reader), Some(pipe))
         }
         StderrTo::Socket | StderrTo::Output(_) => (None, None),
     };
-    let stderr = match &request.setup.stderr {
+    let stderr = match &request.program.stderr {
         StderrTo::Output(output) => Some(output),
         StderrTo::Log | StderrTo::Socket => pipe.as_ref(),
     };
     let start = |stdio| {
         VARIABLES.with_borrow_mut(|variables| {
             request.facts.describe(variables);
-            spawn(&request.setup.program, stdio, stderr, variables)
+            spawn(&request.program.prepared, stdio, stderr, variables)
         })
     };
-    let (child, relayed) = match (request.on, request.setup.config.program.io) {
+    let (child, relayed) = match (request.on, request.program.io) {
         (On::Listener(listener), _) => (start(Stdio::Listener(listener))?, None),
         (On::Connection(connection), Io::Socket) => (start(Stdio::Connection(connection))?, None),
         (On::Connection(_), Io::Pipe) => {
@@ -103,7 +103,7 @@ pub fn launch(request: Request<'_>) -> Result<Launched, SpawnError> {
             (start(Stdio::Pipe(&theirs))?, Some(OurEnd::Pipe(ours)))
         }
         (On::Connection(_), Io::Pty) => {
-            let (theirs, ours) = terminal::open(&request.setup.program).map_err(stdio_failed)?;
+            let (theirs, ours) = terminal::open(&request.program.prepared).map_err(stdio_failed)?;
             (start(Stdio::Terminal(&theirs))?, Some(OurEnd::Terminal(ours)))
         }
     };

@@ -117,6 +117,8 @@ events! {
     IDLE = 3010 Info "Stopping an idle session";
     /// A connection cannot be relayed, because descriptors or memory are used up.
     CANNOT_RELAY = 3011 Warn "Cannot relay a connection";
+    /// The server that a service forwards to does not answer. The connection is closed.
+    CANNOT_FORWARD = 3012 Warn "Cannot forward a connection";
 
     /// The configuration was read again and is in force.
     RELOADED = 4001 Info "Reloaded";

@@ -14,6 +14,7 @@ use self::log::{Field, Log, Value};
 use self::throttle::Throttle;
 use crate::admission::Refusal;
 use crate::admission::rate::Rate;
+use crate::config::Target;
 use crate::listener::endpoint::Address;
 use crate::session::SessionId;
 use crate::sys::{ExitStatus, SpawnError};
@@ -92,6 +93,17 @@ impl Recorder {
     pub fn cannot_relay(&self, subject: Subject<'_>, error: &std::io::Error) {
         let error = ("error", Value::Text(error));
         self.limited(&self.accepts, event::CANNOT_RELAY, subject, &[error]);
+    }
+
+    /// The server of a service that forwards cannot be reached.
+    pub fn cannot_forward(&self, subject: Subject<'_>, to: &Target, error: &std::io::Error) {
+        let why = format!("{to}: {error}");
+        self.limited(
+            &self.accepts,
+            event::CANNOT_FORWARD,
+            subject,
+            &[("error", Value::Text(&why))],
+        );
     }
 
     /// A connection was turned away.

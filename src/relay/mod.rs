@@ -7,23 +7,30 @@
 //! does not pay for it.
 
 mod duplex;
+mod far;
 mod pump;
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use self::duplex::{Duplex, End, Times};
+pub use self::far::Far;
+use self::far::builtin::{self, Chargen, Echo, Silence, Speaker, Text};
+use self::far::server;
+use crate::config::{Builtin, Target};
 use crate::front::{Front, Notice};
 use crate::launch::OurEnd;
 use crate::reap;
 use crate::service::Setup;
 use crate::session::SessionId;
-use crate::sys::socket::Connection;
+use crate::sys::clock;
+use crate::sys::socket::{Connection, Stream};
 use crate::sys::terminal::Terminal;
 
 /// The most columns and rows of a terminal.
@@ -170,6 +177,15 @@ impl Shared {
         (!state.given_up).then_some(state.program)
     }
 
+    /// Waits until the relay is given up. Cancel safe.
+    async fn given_up(&self) {
+        poll_fn(|context| match self.look(context) {
+            Some(_) => Poll::Pending,
+            None => Poll::Ready(()),
+        })
+        .await;
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
@@ -186,14 +202,14 @@ pub struct Task {
     pub relay: Relay,
     /// The peer.
     pub connection: Connection,
-    /// The program.
-    pub program: OurEnd,
+    /// The other side.
+    pub far: Far,
 }
 
 impl Task {
     /// Begins to relay.
     pub fn start(self, front: &Arc<Front>) {
-        let Self { session, setup, relay, connection, program } = self;
+        let Self { session, setup, relay, connection, far } = self;
         // From here on the end is announced, however it comes.
         let session = Carrier { front: Arc::clone(front), session, setup, relay };
         let runtime = match front.relays.runtime() {
@@ -201,7 +217,7 @@ impl Task {
             Err(error) => return session.cannot_relay(&error),
         };
         runtime.spawn(async move {
-            if let Err(error) = session.run(connection, program).await {
+            if let Err(error) = session.run(connection, far).await {
                 session.cannot_relay(&error);
             }
         });
@@ -217,13 +233,50 @@ struct Carrier {
 }
 
 impl Carrier {
-    async fn run(&self, connection: Connection, program: OurEnd) -> io::Result<()> {
+    async fn run(&self, connection: Connection, far: Far) -> io::Result<()> {
         let peer = connection.into_async()?;
-        match program {
-            OurEnd::Pipe(program) => self.carry(peer, program.into_async()?).await,
-            OurEnd::Terminal(program) => self.carry(peer, program.into_async()?).await,
+        match far {
+            Far::Program(OurEnd::Pipe(program)) => self.carry(peer, program.into_async()?).await,
+            Far::Program(OurEnd::Terminal(program)) => {
+                self.carry(peer, program.into_async()?).await;
+            }
+            Far::Server(target) => self.forward(peer, &target).await,
+            Far::Builtin(builtin) => self.answer(peer, &builtin).await,
         }
         Ok(())
+    }
+
+    async fn forward(&self, peer: Stream, target: &Target) {
+        let nodelay = self.setup.config.socket.nodelay;
+        let connected = tokio::select! {
+            connected = server::connect(target, nodelay) => connected,
+            () = self.relay.shared.given_up() => return,
+        };
+        match connected {
+            Ok(server) => self.carry(peer, server).await,
+            Err(error) => {
+                let recorder = &self.front.recorder;
+                self.front.sessions.with_any(self.session, |session| {
+                    recorder.cannot_forward(session.subject(), target, &error);
+                });
+            }
+        }
+    }
+
+    async fn answer(&self, peer: Stream, builtin: &Builtin) {
+        let text = match builtin {
+            Builtin::Echo => return self.carry(peer, Echo::default()).await,
+            Builtin::Discard => return self.carry(peer, Speaker::new(Silence)).await,
+            Builtin::Chargen => {
+                return self.carry(peer, Speaker::new(Chargen::default())).await;
+            }
+            Builtin::Daytime => format!("{}\r\n", clock::local_now()).into_bytes(),
+            Builtin::Time => builtin::time(SystemTime::now()).to_vec(),
+            Builtin::Qotd(quotes) => builtin::quote(quotes, self.session),
+            Builtin::Services => self.front.describe_services().into_bytes(),
+            Builtin::Status => self.front.describe_state().into_bytes(),
+        };
+        self.carry(peer, Speaker::new(Text::new(text))).await;
     }
 
     async fn carry<P, Q>(&self, peer: P, program: Q)
@@ -235,7 +288,8 @@ impl Carrier {
         let times = Times { idle: config.idle_timeout, linger: config.linger_timeout };
         let tell_idle = || {
             let recorder = &self.front.recorder;
-            self.front.sessions.with(self.session, |session| recorder.idle(session.subject()));
+            let sessions = &self.front.sessions;
+            sessions.with_any(self.session, |session| recorder.idle(session.subject()));
             self.stop_after(Duration::ZERO);
         };
         let duplex = Duplex::new(peer, program, &self.relay.shared, times, tell_idle);
@@ -248,7 +302,7 @@ impl Carrier {
         let recorder = &self.front.recorder;
         self.front
             .sessions
-            .with(self.session, |session| recorder.cannot_relay(session.subject(), error));
+            .with_any(self.session, |session| recorder.cannot_relay(session.subject(), error));
         self.stop_after(self.setup.config.stop_timeout);
     }
 

@@ -9,6 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes that are read at a time.
 const SCRATCH: usize = 64 * 1024;
+/// Reads without a pause. Then the other direction, and other relays, have their turn: a source that
+/// always has more, and a sink that always takes it, would keep them waiting for ever.
+const TURN: u32 = 16;
 
 thread_local! {
     /// Where every relay of this thread reads to. What can be written at once, and that is nearly
@@ -87,6 +90,7 @@ impl Pump {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
+        let mut reads = 0;
         loop {
             if self.written < self.rest.len() {
                 let rest = &self.rest[self.written..];
@@ -104,7 +108,12 @@ impl Pump {
                 continue;
             }
             match self.state {
+                State::Flowing | State::Dropping if reads == TURN => {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 State::Flowing | State::Dropping => {
+                    reads += 1;
                     match BUFFER
                         .with_borrow_mut(|buffer| self.read(context, from, to, buffer, moved))
                     {

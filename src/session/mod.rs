@@ -1,4 +1,5 @@
-//! Sessions: one program run for one connection, or for a listening socket (`wait`).
+//! Sessions: one program run for one connection or for a listening socket (`wait`), or one
+//! connection that is relayed without a program.
 
 pub mod stderr;
 
@@ -21,7 +22,7 @@ use crate::sys::process::Child;
 /// The number of a session, never used twice in the life of a daemon.
 pub type SessionId = u64;
 
-/// A program that runs.
+/// A connection, or a listening socket, and what is done with it.
 #[derive(Debug)]
 pub struct Session {
     /// Its number.
@@ -32,8 +33,8 @@ pub struct Session {
     pub setup: Arc<Setup>,
     /// The other end; none for a `wait` server.
     pub peer: Option<Address>,
-    /// The program.
-    pub child: Child,
+    /// The program, if there is one.
+    pub child: Option<Child>,
     /// When it was started.
     pub started: Instant,
     /// The same for people, who may set the clock meanwhile.
@@ -55,7 +56,21 @@ impl Session {
             service: &self.service.name,
             session: Some(self.id),
             peer: self.peer.as_ref(),
-            pid: Some(self.child.id()),
+            pid: self.child.as_ref().map(Child::id),
+        }
+    }
+
+    /// Ends its program and the tree of it.
+    pub fn kill(&self) {
+        if let Some(child) = &self.child {
+            child.kill();
+        }
+    }
+
+    /// Ends its relay, whatever is under way.
+    pub fn give_up(&self) {
+        if let Some(relay) = &self.relay {
+            relay.give_up();
         }
     }
 }
@@ -92,7 +107,7 @@ impl StageCell {
     }
 }
 
-/// The sessions. A program of [`SessionTable::with`] and [`SessionTable::for_each`] runs, and has
+/// The sessions. The program of [`SessionTable::with`] and [`SessionTable::for_each`] runs, and has
 /// not been reaped, so its process id is its own: signals are sent under the table's lock only.
 #[derive(Debug, Default)]
 pub struct SessionTable {
@@ -102,7 +117,7 @@ pub struct SessionTable {
 #[derive(Debug, Default)]
 struct Sessions {
     running: HashMap<SessionId, Session>,
-    /// Their programs have ended, but their relays still have something for the peers.
+    /// Only their relays are left: their programs have ended, or they never had one.
     relaying: HashMap<SessionId, Ended>,
 }
 
@@ -120,6 +135,13 @@ impl SessionTable {
     /// Looks at a session.
     pub fn with<T>(&self, id: SessionId, look: impl FnOnce(&Session) -> T) -> Option<T> {
         self.lock().running.get(&id).map(look)
+    }
+
+    /// Looks at a session, whether its program runs or only its relay is left.
+    pub fn with_any<T>(&self, id: SessionId, look: impl FnOnce(&Session) -> T) -> Option<T> {
+        let sessions = self.lock();
+        let kept = || sessions.relaying.get(&id).map(Ended::session);
+        sessions.running.get(&id).or_else(kept).map(look)
     }
 
     /// Looks at every session.

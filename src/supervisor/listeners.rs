@@ -174,7 +174,7 @@ impl Listeners {
 
     /// `tree` of a service.
     pub(super) fn tree_of(&self, service: &str) -> Option<Tree> {
-        self.services.get(service).map(|service| service.setup().config.program.tree)
+        self.services.get(service).map(|service| service.setup().config.tree())
     }
 
     /// What there is to tell about the services, by name; about one of them if it is `only` that.

@@ -25,7 +25,7 @@ use crate::record::announce::Announcer;
 use crate::record::event;
 use crate::record::log::{Log, Value};
 use crate::session::{Session, SessionId};
-use crate::sys::process::Orphans;
+use crate::sys::process::{Child, Orphans};
 use crate::sys::signals::Signals;
 use crate::sys::{Request, notify, startup};
 
@@ -264,7 +264,7 @@ impl Supervisor {
         let pids = || {
             let mut pids = HashSet::with_capacity(sessions.len());
             sessions.for_each(|session| {
-                pids.insert(session.child.id());
+                pids.extend(session.child.as_ref().map(Child::id));
             });
             pids
         };
@@ -388,12 +388,8 @@ impl Supervisor {
         let kill = async {
             loop {
                 // Again and again: a program that is just being started joins the table late.
-                self.front.sessions.for_each(|session| session.child.kill());
-                self.front.sessions.for_each_kept(|session| {
-                    if let Some(relay) = &session.relay {
-                        relay.give_up();
-                    }
-                });
+                self.front.sessions.for_each(Session::kill);
+                self.front.sessions.for_each_kept(Session::give_up);
                 tokio::time::sleep(KILL_AGAIN).await;
             }
         };

@@ -35,8 +35,14 @@ impl Reader<'_> {
         let protocol = self.protocol(socket, protocol, &mut entries);
         let name = self.address(service, protocol, &mut entries);
         self.wait(wait, &mut entries);
-        self.user(user, &mut entries);
-        self.program(program, arguments, &mut entries);
+        if program.text == "internal" {
+            // There is nothing that could wait, or be somebody else.
+            entries.retain(|entry| entry.key != Key::Wait);
+            self.internal(service, program, &mut entries);
+        } else {
+            self.user(user, &mut entries);
+            self.program(program, arguments, &mut entries);
+        }
         self.raw.services.push(RawService {
             name,
             origin: Origin::Classic,
@@ -280,15 +286,18 @@ impl Reader<'_> {
         names.find(is_free).unwrap_or(plain)
     }
 
+    /// A service that the daemon answers itself: its name says how.
+    fn internal(&self, service: &Word, program: &Word, entries: &mut Vec<Entry>) {
+        let name = match address::parse(service, self.dialect) {
+            Ok(address) => address.service,
+            Err(_) => return, // Told already.
+        };
+        self.add(entries, Key::Builtin, program.range.clone(), Data::Text(name));
+    }
+
     /// The program and its arguments; the first of these is its name for itself.
     fn program(&mut self, program: &Word, arguments: &[Word], entries: &mut Vec<Entry>) {
         let span = self.span(program.range.clone());
-        if program.text == "internal" {
-            let problem =
-                Problem::error(span, "built-in services are not available in this version");
-            self.push(problem.help(COMMENT_OUT));
-            return;
-        }
         if !Path::new(&program.text).is_absolute() {
             let message = format!("the path of the program `{}` is not absolute", program.text);
             self.push(Problem::error(span, message).help(FORM));

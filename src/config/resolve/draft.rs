@@ -13,7 +13,7 @@ use crate::config::raw::{Data, Entry, Origin};
 use crate::config::report::Problem;
 use crate::config::source::{Sources, Span, Spanned};
 use crate::config::suggest::nearest;
-use crate::config::{Io, Limit, OverLimit, SocketOptions, Stderr, Tree};
+use crate::config::{Builtin, Io, Limit, OverLimit, SocketOptions, Stderr, Tree};
 use crate::sys::identity;
 
 /// A service before its names are looked up.
@@ -46,6 +46,8 @@ pub(super) struct Draft {
     pub(super) stop_timeout: Duration,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) linger_timeout: Duration,
+    pub(super) forward: Option<Spanned<String>>,
+    pub(super) builtin: Option<Builtin>,
     /// Where the value of each written key is.
     pub(super) spans: Vec<(Key, Span)>,
 }
@@ -87,6 +89,8 @@ impl Draft {
             stop_timeout: Duration::from_secs(5),
             idle_timeout: None,
             linger_timeout: Duration::from_secs(2),
+            forward: None,
+            builtin: None,
             spans: Vec::new(),
         }
     }
@@ -143,6 +147,8 @@ impl Draft {
             Key::Cwd => self.cwd = Some(path(check, sources)?),
             Key::Env => self.env = super::environment::variables(check)?,
             Key::PassEnv => self.pass_env = super::environment::patterns(check)?,
+            Key::Forward => self.forward = Some(check.text()?),
+            Key::Builtin => self.builtin = Some(super::work::builtin(check, sources)?),
             Key::Umask => self.umask = check.mode()?,
             Key::Nice => self.nice = i32::try_from(check.integer(-20..=19)?).ok(),
             Key::Limits => self.limits = limits::read(check)?,

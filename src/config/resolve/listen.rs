@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 
+use crate::config::Target;
 use crate::config::services_file::ServicesFile;
 use crate::config::suggest::did_you_mean;
 use crate::listener::endpoint::Endpoint;
@@ -104,6 +105,26 @@ impl Names {
             }
         }
         Ok(endpoints)
+    }
+
+    /// The server that a service forwards to.
+    pub(super) fn target(&mut self, text: &str) -> Result<Target, Complaint> {
+        const HELP: &str = "write \"HOST:PORT\", \"[::1]:PORT\" or \"unix:///PATH\"";
+        match parse(text)? {
+            Form::Unix(path) => Ok(Target::Unix(path.into())),
+            Form::Tcp { net: Net::Any, host: Some(host), port } => match self.port(port)? {
+                0 => complain(format!("`{text}` has no port"), HELP),
+                port => {
+                    let host = match host {
+                        Host::Address(address) => address.to_string(),
+                        Host::Name(name) => name,
+                    };
+                    Ok(Target::Tcp { host, port })
+                }
+            },
+            Form::Tcp { host: None, .. } => complain(format!("`{text}` has no host"), HELP),
+            _ => complain(format!("`{text}` is not an address to forward to"), HELP),
+        }
     }
 
     fn port(&mut self, port: Port) -> Result<u16, Complaint> {

@@ -12,6 +12,7 @@ mod limits;
 mod listen;
 mod program;
 mod relay;
+mod work;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -112,7 +113,7 @@ impl Resolver {
         self.without_peers(&draft);
         self.relaying(raw, &draft);
         let gate = Gate { rules: self.rules(&draft), ..draft.gate.clone() };
-        let program = self.program(&draft);
+        let work = self.work(raw, &draft);
         let place = |(key, span): &(Key, _)| (*key, self.sources.position(*span));
         Some(Arc::new(ServiceConfig {
             name: raw.name.value.as_str().into(),
@@ -120,7 +121,7 @@ impl Resolver {
             socket: draft.socket.clone(),
             bind_retry: draft.bind_retry,
             wait: draft.wait,
-            program: program?,
+            work: work?,
             max_sessions: draft.max_sessions,
             gate,
             session_timeout: draft.session_timeout,
@@ -159,7 +160,6 @@ impl Resolver {
             return;
         }
         let written = |key| draft.span(key).is_some();
-        // These are other ways to say what a service does, and are a problem already.
         let other = written(Key::Builtin) || written(Key::Forward);
         let name = &raw.name.value;
         let mut missing = |what: &str, help: &str| {
@@ -170,7 +170,10 @@ impl Resolver {
             missing("listen", "say where it listens: listen = \"7000\"");
         }
         if !written(Key::Run) && !other {
-            missing("run", "say what it runs: run = [\"program\", \"argument\"]");
+            missing(
+                "run",
+                "say what it runs: run = [\"program\", \"argument\"]; or use `forward` or `builtin`",
+            );
         }
     }
 

@@ -20,7 +20,8 @@ impl Resolver {
             let problem = Problem::error(io, format!("io = \"pty\" {obstacle}"));
             self.problems.push(problem.help("use io = \"pipe\""));
         }
-        if draft.io == Io::Socket {
+        let has_program = draft.forward.is_none() && draft.builtin.is_none();
+        if draft.io == Io::Socket && has_program {
             self.nothing_is_relayed(raw, draft);
         }
     }

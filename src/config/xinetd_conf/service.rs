@@ -78,11 +78,15 @@ impl Translation<'_> {
         }
         self.flags();
         self.listen();
+        let wait = self.wait();
         self.program();
-        self.identity();
-        self.limits();
+        if self.entries.iter().any(|entry| entry.key == Key::Run) {
+            self.entries.extend(wait);
+            self.identity();
+            self.limits();
+            self.environment();
+        }
         self.admission();
-        self.environment();
         self.log();
     }
 
@@ -159,16 +163,17 @@ impl Translation<'_> {
         None
     }
 
+    /// `wait`, which every service has, and which means something to a program only.
+    fn wait(&mut self) -> Option<Entry> {
+        let Some(span) = self.settings.get("wait").map(|given| given.one().span) else {
+            self.missing("wait", "yes or no");
+            return None;
+        };
+        let value = Spanned { value: Data::Bool(self.answer("wait")?), span };
+        Some(Entry { key: Key::Wait, name: span, value })
+    }
+
     fn program(&mut self) {
-        match self.settings.get("wait") {
-            None => self.missing("wait", "yes or no"),
-            Some(given) => {
-                let span = given.one().span;
-                if let Some(wait) = self.answer("wait") {
-                    self.add(Key::Wait, span, Data::Bool(wait));
-                }
-            }
-        }
         if self.has_word("type", "INTERNAL") {
             let kind = self.name.clone();
             self.add(Key::Builtin, kind.span, Data::Text(kind.value));
@@ -208,7 +213,6 @@ impl Translation<'_> {
     }
 
     fn identity(&mut self) {
-        let is_program = self.entries.iter().any(|entry| entry.key == Key::Run);
         let user = self.settings.get("user").map(Given::one);
         let group = self.settings.get("group").map(Given::one);
         if FAMILY == Family::Windows {
@@ -218,9 +222,6 @@ impl Translation<'_> {
                         .label("programs run as the user that inetd runs as"),
                 );
             }
-            return;
-        }
-        if !is_program {
             return;
         }
         match user.cloned() {

@@ -1,10 +1,9 @@
 //! The time of day on the clock of this place, and how busy the machine is.
 
-use crate::sys::WeekMinute;
+use crate::sys::{LocalTime, WeekMinute};
 
-/// The minute of the week by local time. The zone is read once in the life of the process
-/// (localtime_r(3)).
-pub fn minute_of_week() -> WeekMinute {
+/// The time here. The zone is read once in the life of the process (localtime_r(3)).
+pub fn local_now() -> LocalTime {
     // SAFETY: null asks for the result alone.
     let now = unsafe { libc::time(std::ptr::null_mut()) };
     // SAFETY: all zero is a valid tm.
@@ -12,7 +11,20 @@ pub fn minute_of_week() -> WeekMinute {
     // SAFETY: both pointers are valid for the call. It fails for years beyond an int only, and
     // leaves the structure zero then.
     unsafe { libc::localtime_r(&raw const now, &raw mut local) };
-    WeekMinute::new(local.tm_wday, local.tm_hour, local.tm_min)
+    LocalTime {
+        year: local.tm_year + 1900,
+        month: local.tm_mon + 1,
+        day: local.tm_mday,
+        weekday: local.tm_wday,
+        hour: local.tm_hour,
+        minute: local.tm_min,
+        second: local.tm_sec,
+    }
+}
+
+/// The minute of the week by local time.
+pub fn minute_of_week() -> WeekMinute {
+    local_now().into()
 }
 
 /// The load average of the last minute (getloadavg(3)).

@@ -3,14 +3,27 @@
 use windows_sys::Win32::Foundation::SYSTEMTIME;
 use windows_sys::Win32::System::SystemInformation::GetLocalTime;
 
-use crate::sys::WeekMinute;
+use crate::sys::{LocalTime, WeekMinute};
 
-/// The minute of the week by local time.
-pub fn minute_of_week() -> WeekMinute {
+/// The time here.
+pub fn local_now() -> LocalTime {
     let mut local = SYSTEMTIME::default();
     // SAFETY: the structure is valid for the call.
     unsafe { GetLocalTime(&raw mut local) };
-    WeekMinute::new(local.wDayOfWeek.into(), local.wHour.into(), local.wMinute.into())
+    LocalTime {
+        year: local.wYear.into(),
+        month: local.wMonth.into(),
+        day: local.wDay.into(),
+        weekday: local.wDayOfWeek.into(),
+        hour: local.wHour.into(),
+        minute: local.wMinute.into(),
+        second: local.wSecond.into(),
+    }
+}
+
+/// The minute of the week by local time.
+pub fn minute_of_week() -> WeekMinute {
+    local_now().into()
 }
 
 /// There is no load average here.

@@ -3,11 +3,13 @@
 mod access;
 mod announce;
 mod banners;
+mod builtins;
 mod config;
 mod data;
 mod doctor;
 mod drain;
 mod environment;
+mod forward;
 mod generated;
 mod launch;
 mod life;

@@ -1,6 +1,7 @@
 //! A connection that the relay reads and writes.
 
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -30,6 +31,11 @@ impl Stream {
         // Only makes it smoother.
         socket.set_tcp_notsent_lowat(NOT_SENT).ok();
         Ok(Self::Tcp(TcpStream::from_std(socket.into())?))
+    }
+
+    /// Connects to a Unix socket.
+    pub async fn connect_unix(path: &Path) -> io::Result<Self> {
+        UnixStream::connect(path).await.map(Self::Unix)
     }
 }
 

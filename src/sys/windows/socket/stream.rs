@@ -1,6 +1,7 @@
 //! A connection that the relay reads and writes.
 
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -22,6 +23,11 @@ impl Stream {
     pub(super) fn new(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Ok(Self::Tcp(TcpStream::from_std(socket.into())?))
+    }
+
+    /// Connects to a Unix socket, which tokio cannot do here.
+    pub async fn connect_unix(_path: &Path) -> io::Result<Self> {
+        std::future::ready(Err(io::ErrorKind::Unsupported.into())).await
     }
 }
 

@@ -1,0 +1,125 @@
+//! What a service does with a connection: a program, another server, or inetd itself.
+
+use super::Resolver;
+use super::check::Check;
+use super::draft::Draft;
+use crate::config::keys::{Group, Key};
+use crate::config::raw::RawService;
+use crate::config::report::Problem;
+use crate::config::source::Sources;
+use crate::config::suggest::{did_you_mean, enumerate};
+use crate::config::{Builtin, Work};
+
+const BUILTINS: [&str; 8] =
+    ["echo", "discard", "chargen", "daytime", "time", "qotd:PATH", "services", "status"];
+
+/// A quote goes into one packet (RFC 865 asks for less than 512 characters).
+const LARGEST_QUOTES: u64 = 1 << 20;
+
+impl Resolver {
+    /// What the service does; what is wrong with it is a problem.
+    pub(super) fn work(&mut self, raw: &RawService, draft: &Draft) -> Option<Work> {
+        let ways = [Key::Run, Key::Forward, Key::Builtin];
+        let written: Vec<_> =
+            ways.into_iter().filter_map(|key| Some((key, draft.span(key)?))).collect();
+        if let [(first, at), (second, again), ..] = written[..] {
+            let (first, second) = (first.name(), second.name());
+            let problem =
+                Problem::error(again, format!("`{first}` and `{second}` do not go together"));
+            self.problems.push(problem.related(at, "this is there, too").help(match second {
+                "forward" => "a server that is started by the first connection is not available in this version",
+                _ => "remove one of them",
+            }));
+            return None;
+        }
+        if draft.span(Key::Run).is_some() {
+            return self.program(draft).map(Work::Program);
+        }
+        self.no_program(raw, draft);
+        if let Some(builtin) = &draft.builtin {
+            return Some(Work::Builtin(builtin.clone()));
+        }
+        let text = draft.forward.as_ref()?;
+        match self.names.target(&text.value) {
+            Ok(target) => Some(Work::Forward(target)),
+            Err(complaint) => {
+                let problem = Problem::error(text.span, complaint.message);
+                self.problems.push(problem.maybe_help(complaint.help));
+                None
+            }
+        }
+    }
+
+    /// Keys of a program for a service that has none, if they are its own and not a default.
+    fn no_program(&mut self, raw: &RawService, draft: &Draft) {
+        if draft.builtin.is_none() && draft.forward.is_none() {
+            return;
+        }
+        for entry in &raw.entries {
+            let info = entry.key.info();
+            let is_default = entry.key == Key::Wait && !draft.wait;
+            if info.group == Group::Program && info.availability.obstacle().is_none() && !is_default
+            {
+                let message = format!("`{}` needs a program", info.name);
+                self.problems.push(
+                    Problem::error(entry.name, message)
+                        .label(format!("`{}` starts none", raw.name.value))
+                        .help("remove it"),
+                );
+            }
+        }
+    }
+}
+
+/// `builtin`.
+pub(super) fn builtin(check: &mut Check<'_>, sources: &Sources) -> Option<Builtin> {
+    let text = check.text()?;
+    Some(match text.value.as_str() {
+        "echo" => Builtin::Echo,
+        "discard" => Builtin::Discard,
+        "chargen" => Builtin::Chargen,
+        "daytime" => Builtin::Daytime,
+        "time" => Builtin::Time,
+        "services" => Builtin::Services,
+        "status" => Builtin::Status,
+        "tcpmux" | "ident" => {
+            let message =
+                format!("the built-in service `{}` is not available in this version", text.value);
+            return check.wrong(&message, "remove the service");
+        }
+        "qotd" => {
+            return check.wrong(
+                "`qotd` has no file",
+                "write \"qotd:PATH\", a file with a line `%` between two quotes",
+            );
+        }
+        other => match other.strip_prefix("qotd:") {
+            Some(path) => {
+                let path = sources.get(text.span.file).base.join(path);
+                let size = std::fs::metadata(&path).map(|file| file.len());
+                match size.and_then(|size| {
+                    if size <= LARGEST_QUOTES {
+                        std::fs::read(&path)
+                    } else {
+                        Err(std::io::Error::other("it is larger than 1 MiB"))
+                    }
+                }) {
+                    Ok(quotes) => Builtin::Qotd(quotes.into()),
+                    Err(error) => {
+                        let message = format!("cannot read the quotes {}: {error}", path.display());
+                        return check.wrong(
+                            &message,
+                            "name a text file with a line `%` between two quotes",
+                        );
+                    }
+                }
+            }
+            None => {
+                let help = did_you_mean(other, BUILTINS).unwrap_or_else(|| {
+                    format!("there are {}", enumerate(BUILTINS).replace(" or ", " and "))
+                });
+                return check.wrong(&format!("there is no built-in service `{other}`"), &help);
+            }
+        },
+    })
+}

@@ -1,0 +1,19 @@
+//! What a peer is relayed to: a program's standard input and output, another server, or something
+//! that inetd answers itself.
+
+pub(super) mod builtin;
+pub(super) mod server;
+
+use crate::config::{Builtin, Target};
+use crate::launch::OurEnd;
+
+/// The other side of a relay, before the relay begins.
+#[derive(Debug)]
+pub enum Far {
+    /// A program that runs.
+    Program(OurEnd),
+    /// A server that is to be connected to.
+    Server(Target),
+    /// A service that needs no program.
+    Builtin(Builtin),
+}

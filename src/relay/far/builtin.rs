@@ -1,0 +1,338 @@
+//! The services that need no program, as streams that the relay reads and writes like the pipe of
+//! one: they have its rules for half-close, back-pressure and idle time.
+
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes that an echo holds between the two directions.
+const ECHO: usize = 64 * 1024;
+/// Characters of a line of [`Chargen`] (RFC 864: "72 character lines").
+const LINE: usize = 72;
+/// The printing characters of ASCII.
+const PRINTING: std::ops::Range<u8> = b' '..0x7f;
+/// Seconds from 1900, where RFC 868 begins to count, to 1970.
+const FROM_1900: u64 = 2_208_988_800;
+
+/// RFC 862: "simply sends back to the originating source any data it receives".
+#[derive(Debug, Default)]
+pub(in crate::relay) struct Echo {
+    held: Vec<u8>,
+    read: usize,
+    ended: bool,
+    /// Waits for something to read, or for room.
+    waker: Option<Waker>,
+}
+
+impl Echo {
+    fn wait<T>(&mut self, context: &Context<'_>) -> Poll<T> {
+        self.waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl AsyncRead for Echo {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let echo = self.get_mut();
+        if echo.held.is_empty() && !echo.ended {
+            return echo.wait(context);
+        }
+        let rest = &echo.held[echo.read..];
+        let count = rest.len().min(buffer.remaining());
+        buffer.put_slice(&rest[..count]);
+        echo.read += count;
+        if echo.read == echo.held.len() {
+            // Not kept: an idle session costs no memory.
+            (echo.held, echo.read) = (Vec::new(), 0);
+            echo.wake();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Echo {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let echo = self.get_mut();
+        if !echo.held.is_empty() {
+            return echo.wait(context);
+        }
+        let count = data.len().min(ECHO);
+        echo.held.extend_from_slice(&data[..count]);
+        echo.wake();
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let echo = self.get_mut();
+        echo.ended = true;
+        echo.wake();
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Says something, takes what comes and throws it away.
+#[derive(Debug)]
+pub(in crate::relay) struct Speaker<S> {
+    speech: S,
+    ended: bool,
+    waker: Option<Waker>,
+}
+
+impl<S: Speech> Speaker<S> {
+    pub(in crate::relay) fn new(speech: S) -> Self {
+        Self { speech, ended: false, waker: None }
+    }
+}
+
+/// What a [`Speaker`] says.
+pub(in crate::relay) trait Speech {
+    /// Whether what is said ends with the peer's own end.
+    const UNTIL_END: bool;
+
+    /// Puts the next bytes into `buffer`; none if there are no more.
+    fn speak(&mut self, buffer: &mut ReadBuf<'_>);
+}
+
+impl<S: Speech + Unpin> AsyncRead for Speaker<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let speaker = self.get_mut();
+        if S::UNTIL_END && speaker.ended {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        speaker.speech.speak(buffer);
+        if S::UNTIL_END && buffer.filled().len() == before {
+            speaker.waker = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Speech + Unpin> AsyncWrite for Speaker<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(data.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let speaker = self.get_mut();
+        speaker.ended = true;
+        if let Some(waker) = speaker.waker.take() {
+            waker.wake();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// RFC 863: "simply throws away any data it receives".
+#[derive(Debug)]
+pub(in crate::relay) struct Silence;
+
+impl Speech for Silence {
+    const UNTIL_END: bool = true;
+
+    fn speak(&mut self, _: &mut ReadBuf<'_>) {}
+}
+
+/// RFC 864: a stream of lines, each of which begins one character further on, until the peer ends.
+#[derive(Debug, Default)]
+pub(in crate::relay) struct Chargen {
+    /// Which line is next.
+    line: usize,
+    /// Bytes of it that were said.
+    said: usize,
+}
+
+impl Speech for Chargen {
+    const UNTIL_END: bool = true;
+
+    fn speak(&mut self, buffer: &mut ReadBuf<'_>) {
+        while buffer.remaining() > 0 {
+            let line = chargen_line(self.line);
+            let rest = &line[self.said..];
+            let count = rest.len().min(buffer.remaining());
+            buffer.put_slice(&rest[..count]);
+            self.said += count;
+            if self.said == line.len() {
+                (self.line, self.said) = (self.line + 1, 0);
+            }
+        }
+    }
+}
+
+/// Line `number` of the pattern, with its line end.
+fn chargen_line(number: usize) -> [u8; LINE + 2] {
+    let mut line = *b"........................................................................\r\n";
+    for (place, byte) in line[..LINE].iter_mut().enumerate() {
+        let offset = (number + place) % PRINTING.len();
+        *byte = PRINTING.start + u8::try_from(offset).unwrap_or_default();
+    }
+    line
+}
+
+/// A text, or a few bytes, and then the end.
+#[derive(Debug)]
+pub(in crate::relay) struct Text {
+    rest: io::Cursor<Vec<u8>>,
+}
+
+impl Text {
+    pub(in crate::relay) fn new(text: impl Into<Vec<u8>>) -> Self {
+        Self { rest: io::Cursor::new(text.into()) }
+    }
+}
+
+impl Speech for Text {
+    const UNTIL_END: bool = false;
+
+    fn speak(&mut self, buffer: &mut ReadBuf<'_>) {
+        let from = usize::try_from(self.rest.position()).unwrap_or(usize::MAX);
+        let rest = self.rest.get_ref().get(from..).unwrap_or_default();
+        let count = rest.len().min(buffer.remaining());
+        buffer.put_slice(&rest[..count]);
+        self.rest.set_position(self.rest.position() + count as u64);
+    }
+}
+
+/// RFC 868: seconds since the beginning of 1900, which begin anew in 2036.
+pub(in crate::relay) fn time(now: SystemTime) -> [u8; 4] {
+    let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let low = (since_1970 + FROM_1900) & u64::from(u32::MAX);
+    u32::try_from(low).unwrap_or_default().to_be_bytes()
+}
+
+/// One quote of a file that has them as fortune(6) does, with a line `%` between two. RFC 865 asks
+/// for less than 512 characters.
+pub(in crate::relay) fn quote(file: &[u8], choice: u64) -> Vec<u8> {
+    let text = String::from_utf8_lossy(file);
+    let text = text.replace("\r\n", "\n");
+    let quotes: Vec<&str> = text
+        .split("\n%\n")
+        .map(|quote| quote.trim_matches('\n'))
+        .filter(|q| !q.is_empty())
+        .collect();
+    let count = u64::try_from(quotes.len()).unwrap_or(0);
+    let chosen = choice.checked_rem(count).and_then(|index| usize::try_from(index).ok());
+    let quote = chosen.and_then(|index| quotes.get(index)).copied().unwrap_or_default();
+    let mut bytes = Vec::with_capacity(quote.len() + 2);
+    for line in quote.lines() {
+        // Writing to memory cannot fail.
+        drop(write!(bytes, "{line}\r\n"));
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn run<T>(task: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(task)
+    }
+
+    // RFC 864: "One popular pattern is 72 character lines of the ASCII printing characters".
+    #[test]
+    fn chargen_says_lines_that_move_on() {
+        run(async {
+            let mut chargen = Speaker::new(Chargen::default());
+            let mut text = vec![0; 96 * (LINE + 2)];
+            chargen.read_exact(&mut text).await.unwrap();
+            let text = String::from_utf8(text).unwrap();
+            let lines: Vec<&str> = text.split_terminator("\r\n").collect();
+            assert!(lines.iter().all(|line| line.len() == LINE));
+            assert!(lines[0].starts_with(" !\"#") && lines[1].starts_with("!\"#$"));
+            assert!(
+                lines[94].starts_with('~') && lines[94][1..].starts_with(" !"),
+                "{}",
+                lines[94]
+            );
+            assert_eq!(lines[95], lines[0]);
+            chargen.shutdown().await.unwrap();
+            assert_eq!(chargen.read(&mut [0]).await.unwrap(), 0);
+        });
+    }
+
+    #[test]
+    fn an_echo_says_what_it_was_told_and_then_ends() {
+        run(async {
+            let mut echo = Echo::default();
+            echo.write_all(b"hello").await.unwrap();
+            let mut buffer = [0; 3];
+            echo.read_exact(&mut buffer).await.unwrap();
+            assert_eq!(&buffer, b"hel");
+            echo.shutdown().await.unwrap();
+            let mut rest = Vec::new();
+            echo.read_to_end(&mut rest).await.unwrap();
+            assert_eq!(rest, b"lo");
+        });
+    }
+
+    #[test]
+    fn silence_ends_with_the_peer_and_a_text_by_itself() {
+        run(async {
+            let mut silence = Speaker::new(Silence);
+            silence.write_all(b"x").await.unwrap();
+            silence.shutdown().await.unwrap();
+            assert_eq!(silence.read(&mut [0]).await.unwrap(), 0);
+            let mut text = Speaker::new(Text::new("hello"));
+            let mut all = String::new();
+            text.read_to_string(&mut all).await.unwrap();
+            assert_eq!(all, "hello");
+        });
+    }
+
+    // RFC 868: "the time 2,208,988,800 corresponds to 00:00  1 Jan 1970 GMT".
+    #[test]
+    fn time_counts_from_1900() {
+        assert_eq!(time(UNIX_EPOCH), 2_208_988_800u32.to_be_bytes());
+        let wrapped = UNIX_EPOCH + Duration::from_secs((1 << 32) - FROM_1900 + 7);
+        assert_eq!(time(wrapped), 7u32.to_be_bytes());
+    }
+
+    #[test]
+    fn quotes_are_between_percent_signs() {
+        let file = b"one\ntwo\n%\nthree\n%\n";
+        assert_eq!(quote(file, 0), b"one\r\ntwo\r\n");
+        assert_eq!(quote(file, 1), b"three\r\n");
+        assert_eq!(quote(file, 2), b"one\r\ntwo\r\n");
+        assert_eq!(quote(b"a\r\n%\r\nb", 3), b"b\r\n");
+        assert_eq!(quote(b"", 3), b"");
+    }
+}
