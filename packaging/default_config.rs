@@ -54,6 +54,8 @@ fn example(key: &str, family: Family) -> Option<&'static str> {
         "cwd" => r#""/var/tmp""#,
         "deny" => r#"["192.0.2.13"]"#,
         "env" => r#"{ LEVEL = "3" }"#,
+        "file" if windows => r"'C:\ProgramData\Inetd\inetd.log'",
+        "file" => r#""/var/log/inetd.log""#,
         "group" => r#""nogroup""#,
         "groups" => "[]",
         "http" => r#""127.0.0.1:9790""#,
@@ -82,11 +84,14 @@ fn example(key: &str, family: Family) -> Option<&'static str> {
 fn about(key: &str) -> &'static str {
     match key {
         "control" => "Where `inetd status`, `reload` and `stop` reach the daemon",
+        "file" => "Its file; then target = \"file\" need not be written",
         "format" => "text, json",
         "http" => "Dashboard and metrics; not there without it",
         "level" => "error, warn, info, debug",
         "max_sessions" => "Sessions of all services together; 0 is no limit",
-        "target" => "Where it goes",
+        "rotate_keep" => "How many old log files are kept",
+        "rotate_size" => "A larger log file gives way to a new one; 0: never",
+        "target" => "Where it goes: see docs/configuration.md",
         other => panic!("say in packaging/default_config.rs what `{other}` of [daemon] is for"),
     }
 }

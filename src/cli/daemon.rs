@@ -9,10 +9,12 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 
 use super::{FAILED, RUNNING, arguments, check, control, fail, output};
-use crate::config::{self, CommandLine, Config, FileFormat, Purpose, Report};
+use crate::config::{self, CommandLine, Config, FileFormat, Purpose, Report, Severity};
 use crate::control::server::Server;
-use crate::record::event::Level;
-use crate::record::log::{Format, Log};
+use crate::record::event::{self, Level};
+use crate::record::format::Format;
+use crate::record::log::{Log, Value};
+use crate::record::sink::Surroundings;
 use crate::supervisor::{self, Loader, Start};
 use crate::sys::control::server_id;
 use crate::sys::{notify, startup};
@@ -57,12 +59,19 @@ impl Failure {
         }
     }
 
-    /// All that there is to say about it.
-    pub(super) fn text(&self) -> String {
+    /// One line about it.
+    pub(super) fn summary(&self) -> String {
         match self {
-            Self::Config(report) => report.render(),
+            Self::Config(report) => report.summary(),
             Self::Told(_, text) => text.clone(),
         }
+    }
+}
+
+impl Daemon {
+    /// Where its log goes.
+    pub(super) fn log(&self) -> &config::Log {
+        &self.config.daemon.log
     }
 }
 
@@ -103,7 +112,7 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     }
     let started = load(Options::of(matches), Purpose::Run).and_then(|(daemon, report)| {
         output::err(&report.render());
-        start_in_console(daemon)
+        start_in_console(daemon, &report)
     });
     exit_code(started)
 }
@@ -127,7 +136,8 @@ pub(super) fn serve(matches: &ArgMatches) -> ExitCode {
     }
     LogOptions::of(matches).apply(&mut config);
     let control = control::endpoint(matches.get_one("control"), || config.daemon.control.clone());
-    exit_code(start_in_console(Daemon { config, loader: None, control }))
+    let daemon = Daemon { config, loader: None, control };
+    exit_code(start_in_console(daemon, &Report::default()))
 }
 
 /// Reads the configuration. Gives the daemon and what is odd about it.
@@ -147,7 +157,6 @@ pub(super) fn load(options: Options, purpose: Purpose) -> Result<(Daemon, Report
 /// Runs the daemon to its end.
 pub(super) fn start(daemon: Daemon, log: &Log) -> Result<(), Failure> {
     let Daemon { config, loader, control } = daemon;
-    log.set(config.daemon.log.format, config.daemon.log.level);
     notify::starting();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
@@ -166,21 +175,52 @@ pub(super) fn start(daemon: Daemon, log: &Log) -> Result<(), Failure> {
     })
 }
 
-fn start_in_console(daemon: Daemon) -> Result<(), Failure> {
-    let settings = daemon.config.daemon.log;
-    let log = Log::to(io::stderr(), settings.format, settings.level)
-        .map_err(|error| Failure::Told(FAILED, format!("cannot start the log: {error}")))?;
-    start(daemon, &log)
+/// Standard error hears why the daemon does not start, and so does its log if that is elsewhere.
+fn start_in_console(daemon: Daemon, report: &Report) -> Result<(), Failure> {
+    let log = start_log(daemon.log(), Surroundings::Console)?;
+    if log.is_stderr() {
+        return start(daemon, &log);
+    }
+    tell_problems(&log, report);
+    start(daemon, &log).inspect_err(|failure| tell(&log, failure))
+}
+
+pub(super) fn start_log(
+    settings: &config::Log,
+    surroundings: Surroundings,
+) -> Result<Log, Failure> {
+    let log = Log::start(settings, surroundings);
+    log.map_err(|error| Failure::Told(FAILED, format!("cannot start the log: {error}")))
+}
+
+/// Writes to the log why the daemon does not run.
+pub(super) fn tell(log: &Log, failure: &Failure) {
+    if let Failure::Config(report) = failure {
+        tell_problems(log, report);
+    }
+    log.event(event::ENDED_BY_ERROR, &[("error", Value::Text(&failure.summary()))]);
+    log.flush();
+}
+
+/// Writes each problem of a configuration to the log.
+pub(super) fn tell_problems(log: &Log, report: &Report) {
+    for (severity, line) in report.lines() {
+        let event = match severity {
+            Severity::Error => event::CONFIG_ERROR,
+            Severity::Warning | Severity::Note => event::CONFIG_WARNING,
+        };
+        log.event(event, &[("error", Value::Text(&line))]);
+    }
 }
 
 fn exit_code(ended: Result<(), Failure>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Told(code, text)) => fail(code, text),
-        Err(failure @ Failure::Config(_)) => {
+        Err(Failure::Config(report)) => {
             // A report begins with `error:` itself.
-            output::err(&failure.text());
-            ExitCode::from(failure.code())
+            output::err(&report.render());
+            ExitCode::from(FAILED)
         }
     }
 }

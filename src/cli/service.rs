@@ -5,16 +5,13 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use super::daemon::{self, Failure, Options};
+use super::daemon::{self, Options};
 use super::{FAILED, NO_DAEMON, check, fail, output};
-use crate::config::{self, Purpose, Report, Severity};
-use crate::record::event::{self, Level};
-use crate::record::file::LogFile;
-use crate::record::log::{Format, Log, Value};
-use crate::sys::{self, Installation, ServiceError, StartMode, eventlog, startup};
-
-/// The log of a service is replaced when it is larger than this.
-const LOG_SIZE: u64 = 10 << 20;
+use crate::config::{self, Purpose};
+use crate::record::event;
+use crate::record::log::Value;
+use crate::record::sink::{self, Surroundings};
+use crate::sys::{self, Installation, ServiceError, StartMode, startup};
 
 pub(super) fn service(matches: &ArgMatches) -> ExitCode {
     match matches.subcommand() {
@@ -122,54 +119,32 @@ fn run(matches: &ArgMatches) -> ExitCode {
 }
 
 /// The daemon without anybody who could see standard error: what is said there otherwise goes to
-/// a file, and why the daemon does not start to the Event Log as well. Gives an exit code.
-fn be_the_service(options: Options, path: &Path) -> u8 {
-    let log = LogFile::open(path, LOG_SIZE);
-    let log = match log.and_then(|file| Log::to(file, Format::Text, Level::Info)) {
-        Ok(log) => log,
-        Err(error) => {
-            let path = path.display();
-            let text = format!(
-                "cannot write its log {path}: {error} (the service's account needs the right to \
-                 add files to that folder)"
-            );
-            eventlog::last_words(event::ENDED_BY_ERROR, &text);
-            return FAILED;
-        }
+/// a file and to the Event Log. Gives an exit code.
+fn be_the_service(options: Options, usual_log: &Path) -> u8 {
+    let surroundings = Surroundings::Service(usual_log.to_owned());
+    let loaded = daemon::load(options, Purpose::Service);
+    let usual = config::Log::default();
+    let settings = loaded.as_ref().map_or(&usual, |(daemon, _)| daemon.log());
+    let (log, loaded) = match daemon::start_log(settings, surroundings.clone()) {
+        Ok(log) => (log, loaded),
+        Err(failure) => match daemon::start_log(&usual, surroundings) {
+            Ok(log) => (log, Err(failure)),
+            Err(_) => {
+                let fields = [("error", Value::Text(&failure.summary()))];
+                sink::last_words(event::ENDED_BY_ERROR, &fields);
+                return failure.code();
+            }
+        },
     };
-    let ended = daemon::load(options, Purpose::Service).and_then(|(daemon, report)| {
-        problems(&log, &report);
+    let ended = loaded.and_then(|(daemon, report)| {
+        daemon::tell_problems(&log, &report);
         daemon::start(daemon, &log)
     });
-    let code = match ended {
+    match ended {
         Ok(()) => 0,
         Err(failure) => {
-            tell(&log, &failure);
+            daemon::tell(&log, &failure);
             failure.code()
         }
-    };
-    log.flush();
-    code
-}
-
-fn tell(log: &Log, failure: &Failure) {
-    let summary = match failure {
-        Failure::Config(report) => {
-            problems(log, report);
-            report.summary()
-        }
-        Failure::Told(_, text) => text.clone(),
-    };
-    log.event(event::ENDED_BY_ERROR, &[("error", Value::Text(&summary))]);
-    eventlog::last_words(event::ENDED_BY_ERROR, &failure.text());
-}
-
-fn problems(log: &Log, report: &Report) {
-    for (severity, line) in report.lines() {
-        let event = match severity {
-            Severity::Error => event::CONFIG_ERROR,
-            Severity::Warning | Severity::Note => event::CONFIG_WARNING,
-        };
-        log.event(event, &[("error", Value::Text(&line))]);
     }
 }

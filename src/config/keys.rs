@@ -257,6 +257,9 @@ pub const LOG: &[SubKey] = &[
     sub("format", "\"text\"", Everywhere),
     sub("level", "\"info\"", Everywhere),
     sub("target", "\"auto\"", Everywhere),
+    sub("file", "none", Everywhere),
+    sub("rotate_size", "\"10m\"", Everywhere),
+    sub("rotate_keep", "5", Everywhere),
 ];
 
 const fn key(

@@ -132,7 +132,8 @@ pub fn load(path: &Path, format: FileFormat, purpose: Purpose) -> Result<(Config
 /// cannot be read says nothing.
 pub fn control_of(path: &Path, format: FileFormat) -> Control {
     let (raw, _) = files::read(path, format);
-    raw.daemon.map_or(Control::Default, |daemon| resolve::control(&daemon.value))
+    let sources = &raw.sources;
+    raw.daemon.map_or(Control::Default, |daemon| resolve::control(&daemon.value, sources))
 }
 
 /// A configuration without services, which is one that nobody wants to run. If something in it

@@ -11,8 +11,10 @@ use crate::admission::Gate;
 use crate::config::keys::Key;
 use crate::listener::endpoint::Endpoint;
 use crate::record::event::Level;
-use crate::record::log::Format as LogFormat;
+use crate::record::file::Rotation;
+use crate::record::format::Format as LogFormat;
 use crate::sys::identity::Identity;
+use crate::sys::system_log;
 
 /// A whole configuration.
 #[derive(Clone, Debug)]
@@ -73,12 +75,44 @@ pub enum Control {
 }
 
 /// The `log` table of `[daemon]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
     /// Text lines or JSON lines.
     pub format: LogFormat,
     /// The least important level that is written.
     pub level: Level,
+    /// Where it goes.
+    pub target: LogTarget,
+    /// When a file is replaced.
+    pub rotation: Rotation,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            level: Level::Info,
+            target: LogTarget::Auto { file: None },
+            rotation: Rotation::default(),
+        }
+    }
+}
+
+/// Where the log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogTarget {
+    /// To whom it is best seen by: standard error, the journal behind it, or in a service of
+    /// Windows a file and the Event Log.
+    Auto {
+        /// That file, if it is not to be the usual one.
+        file: Option<PathBuf>,
+    },
+    /// Standard error.
+    Stderr,
+    /// A file.
+    File(PathBuf),
+    /// A log of the system.
+    System(system_log::Kind),
 }
 
 /// One service: where it listens, whom it lets in, what it runs.

@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use super::keys::{Key, SERVICE};
 use super::*;
 use crate::record::event::Level;
-use crate::record::log::Format;
+use crate::record::file::Rotation;
+use crate::record::format::Format;
 use crate::sys::{FAMILY, Family};
 
 /// A file of `tests/data/good`.
@@ -46,7 +47,8 @@ fn names(config: &Config) -> Vec<&str> {
 fn every_key_has_its_meaning() {
     let config = good("full.toml", "auto");
     assert_eq!(names(&config), ["hello", "a.b/c+d_e-f", "one", "two"]);
-    let log = Log { format: Format::Json, level: Level::Debug };
+    let (format, level, target) = (Format::Json, Level::Debug, LogTarget::Stderr);
+    let log = Log { format, level, target, rotation: Rotation::default() };
     let control = Control::At("/run/inetd-test.sock".into());
     assert_eq!(config.daemon, Daemon { control, max_sessions: Some(100), log });
     let hello = service(&config, "hello");

@@ -176,7 +176,7 @@ impl Front {
         }
     }
 
-    fn accept_error(&self, event: &Event, listener: &Listener, error: &io::Error) {
+    fn accept_error(&self, event: &'static Event, listener: &Listener, error: &io::Error) {
         let service = listener.service();
         let subject = Subject::of(&service.name);
         self.recorder.accept_error(event, subject, error);

@@ -137,6 +137,12 @@ events! {
 
     /// Lines came faster than they could be written, and some were dropped.
     LOG_LOST = 6001 Warn "The log could not keep up and lost lines";
+    /// The log cannot be written where it should be. Until it can, it goes to standard error.
+    LOG_TARGET_FAILS = 6002 Warn "The log target does not work";
+    /// The log is written where it should be again.
+    LOG_TARGET_BACK = 6003 Info "The log target works again";
+    /// The service cannot report to the Event Log. Its log file has everything.
+    NO_EVENT_LOG = 6004 Warn "Nothing is reported to the Event Log";
 }
 
 #[cfg(test)]

@@ -1,29 +1,24 @@
-//! The log: lines of text or JSON objects, written by a thread of its own, so that a slow reader
-//! of it never holds up a connection.
+//! The log: records, written by a thread of its own, so that a slow reader of it, a full disk or a
+//! system log that is busy never hold up a connection.
 
 use std::cell::RefCell;
-use std::fmt::{self, Write as _};
-use std::io::{self, Write as _};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use super::batch::Batch;
 use super::event::{self, Event, Level};
+use super::sink::{Sink, Surroundings};
+use crate::config;
 
-/// Bytes that may wait for the writer. What comes on top is dropped and counted.
-const BUFFER: usize = 1 << 20;
+/// Bytes of records that may wait for the writer. What comes on top is dropped and counted.
+const BUFFER: usize = 2 << 20;
 
-/// How long lines gather after others were written.
+/// How long records gather after others were written.
 const GATHER: Duration = Duration::from_millis(5);
-
-/// What a line looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// `TIME LEVEL EVENT key=value ...`
-    Text,
-    /// One JSON object a line.
-    Json,
-}
 
 /// The value of a field.
 #[derive(Clone, Copy)]
@@ -57,10 +52,10 @@ pub struct Log {
 
 #[derive(Debug)]
 struct Shared {
+    surroundings: Surroundings,
+    starts_on_stderr: bool,
     state: Mutex<State>,
-    /// The same as in the state, to be read without the lock.
     level: AtomicU8,
-    json: AtomicBool,
     /// There is something to write.
     work: Condvar,
     /// Everything is written.
@@ -69,9 +64,13 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    buffer: Vec<u8>,
+    batch: Batch,
+    /// The sinks to change to, each with the records that still belong to the one before.
+    switches: VecDeque<(Batch, Sink)>,
+    /// Bytes of all records here.
+    waiting: usize,
     dropped: u64,
-    /// The writer is between taking a buffer and having written it.
+    /// The writer is between taking records and having written them.
     writing: bool,
     /// The writer waits. Only then is it worth a system call to wake it.
     idle: bool,
@@ -80,68 +79,90 @@ struct State {
 }
 
 impl Log {
-    /// A log that is written to `sink` by a thread of its own.
-    pub fn to(
-        mut sink: impl io::Write + Send + 'static,
-        format: Format,
-        level: Level,
-    ) -> io::Result<Self> {
-        let log = Self::new(format, level);
+    /// A log that goes where the settings say.
+    ///
+    /// # Errors
+    /// As for [`Log::prepare`], or there is no thread to be had.
+    pub fn start(settings: &config::Log, surroundings: Surroundings) -> io::Result<Self> {
+        let sink = Sink::open(settings, &surroundings)?;
+        Self::run(sink, settings.level, surroundings)
+    }
+
+    /// A log that goes to this sink.
+    #[cfg(test)]
+    pub(crate) fn with(sink: Sink, level: Level) -> io::Result<Self> {
+        Self::run(sink, level, Surroundings::Console)
+    }
+
+    fn run(sink: Sink, level: Level, surroundings: Surroundings) -> io::Result<Self> {
+        let log = Self::new(level, surroundings, sink.is_stderr());
         let shared = Arc::clone(&log.shared);
         std::thread::Builder::new()
             .name("log".into())
-            .stack_size(64 * 1024)
-            .spawn(move || write_all(&shared, &mut sink))?;
+            .stack_size(128 * 1024)
+            .spawn(move || write_all(&shared, sink))?;
         Ok(log)
     }
 
-    fn new(format: Format, level: Level) -> Self {
+    fn new(level: Level, surroundings: Surroundings, starts_on_stderr: bool) -> Self {
         let shared = Shared {
+            surroundings,
+            starts_on_stderr,
             state: Mutex::default(),
-            level: AtomicU8::default(),
-            json: AtomicBool::default(),
+            level: AtomicU8::new(level as u8),
             work: Condvar::new(),
             written: Condvar::new(),
         };
-        let log = Self { shared: Arc::new(shared) };
-        log.set(format, level);
-        log
+        Self { shared: Arc::new(shared) }
     }
 
-    /// Changes format and level from now on.
-    pub fn set(&self, format: Format, level: Level) {
-        self.shared.json.store(format == Format::Json, Ordering::Relaxed);
+    /// Whether it went to standard error when it was started.
+    pub fn is_stderr(&self) -> bool {
+        self.shared.starts_on_stderr
+    }
+
+    /// Opens what other settings name, for [`Log::switch`].
+    ///
+    /// # Errors
+    /// It cannot be opened, or the settings do not fit together. The text says which and why.
+    pub fn prepare(&self, settings: &config::Log) -> io::Result<Sink> {
+        Sink::open(settings, &self.shared.surroundings)
+    }
+
+    /// Sends what comes from now on to `sink`. What was logged before still goes where it should.
+    pub fn switch(&self, sink: Sink, level: Level) {
+        let mut state = self.shared.lock();
+        let batch = std::mem::take(&mut state.batch);
+        state.switches.push_back((batch, sink));
         self.shared.level.store(level as u8, Ordering::Relaxed);
+        self.shared.wake(state);
     }
 
     /// Writes one event.
-    pub fn event(&self, event: &Event, fields: &[Field<'_>]) {
+    pub fn event(&self, event: &'static Event, fields: &[Field<'_>]) {
         thread_local! {
-            /// A line is made outside the lock, in memory that is used again.
-            static LINE: RefCell<Vec<u8>> = RefCell::default();
+            /// A record is made outside the lock, in memory that is used again.
+            static RECORD: RefCell<Batch> = RefCell::default();
         }
         if event.level as u8 > self.shared.level.load(Ordering::Relaxed) {
             return;
         }
-        LINE.with_borrow_mut(|line| {
-            line.clear();
-            format_line(line, self.shared.format(), event, fields);
-            self.append(line);
+        RECORD.with_borrow_mut(|record| {
+            record.clear();
+            record.add(event, fields);
+            self.append(record);
         });
     }
 
-    fn append(&self, line: &[u8]) {
+    fn append(&self, record: &Batch) {
         let mut state = self.shared.lock();
-        if state.buffer.len() > BUFFER {
+        if state.waiting > BUFFER {
             state.dropped += 1;
             return;
         }
-        state.buffer.extend_from_slice(line);
-        if state.idle {
-            state.idle = false;
-            drop(state);
-            self.shared.work.notify_one();
-        }
+        state.waiting += record.size();
+        state.batch.append(record);
+        self.shared.wake(state);
     }
 
     /// Waits until everything is written, for two seconds at the most.
@@ -149,28 +170,35 @@ impl Log {
         let mut state = self.shared.lock();
         state.flushing = true;
         self.shared.work.notify_one();
-        let unwritten = |state: &mut State| state.writing || !state.buffer.is_empty();
+        let unwritten = |state: &mut State| {
+            state.writing || !state.batch.is_empty() || !state.switches.is_empty()
+        };
         let wait = self.shared.written.wait_timeout_while(state, Duration::from_secs(2), unwritten);
         drop(wait);
     }
 }
 
 impl Shared {
-    fn format(&self) -> Format {
-        if self.json.load(Ordering::Relaxed) { Format::Json } else { Format::Text }
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the writer if it sleeps.
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        if state.idle {
+            state.idle = false;
+            drop(state);
+            self.work.notify_one();
+        }
     }
 }
 
 /// The writer: takes what has gathered and writes it in one piece.
-fn write_all(shared: &Shared, sink: &mut impl io::Write) {
-    let mut lines = Vec::new();
+fn write_all(shared: &Shared, mut sink: Sink) {
+    let mut batch = Batch::default();
     let mut state = shared.lock();
     loop {
-        if state.buffer.is_empty() {
+        if state.batch.is_empty() && state.switches.is_empty() {
             // Only whoever waits for that is woken; it costs a system call.
             if std::mem::take(&mut state.flushing) {
                 shared.written.notify_all();
@@ -179,19 +207,26 @@ fn write_all(shared: &Shared, sink: &mut impl io::Write) {
             state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
             continue;
         }
-        std::mem::swap(&mut lines, &mut state.buffer);
+        let next = match state.switches.pop_front() {
+            Some((last, next)) => {
+                batch = last;
+                Some(next)
+            }
+            None => {
+                std::mem::swap(&mut batch, &mut state.batch);
+                None
+            }
+        };
+        state.waiting = state.waiting.saturating_sub(batch.size());
         state.writing = true;
         let dropped = std::mem::take(&mut state.dropped);
         if dropped > 0 {
-            let fields = [("lines", Value::Number(dropped))];
-            format_line(&mut lines, shared.format(), event::LOG_LOST, &fields);
+            batch.add(event::LOG_LOST, &[("lines", Value::Number(dropped))]);
         }
         drop(state);
-        // There is nobody to tell that the log cannot be written.
-        drop(sink.write_all(&lines));
-        lines.clear();
-        // Not to keep the memory of one storm for ever.
-        lines.shrink_to(64 * 1024);
+        sink.write(&batch);
+        batch.clear();
+        sink = next.unwrap_or(sink);
         state = shared.lock();
         state.writing = false;
         if !state.flushing {
@@ -203,169 +238,68 @@ fn write_all(shared: &Shared, sink: &mut impl io::Write) {
     }
 }
 
-fn format_line(out: &mut Vec<u8>, format: Format, event: &Event, fields: &[Field<'_>]) {
-    let time = humantime::format_rfc3339_millis(SystemTime::now());
-    // Writing to memory cannot fail.
-    drop(match format {
-        Format::Text => text(out, time, event, fields),
-        Format::Json => json(out, time, event, fields),
-    });
-    out.push(b'\n');
-}
-
-fn text(
-    out: &mut Vec<u8>,
-    time: impl fmt::Display,
-    event: &Event,
-    fields: &[Field<'_>],
-) -> io::Result<()> {
-    write!(out, "{time} {} {}", event.level.as_str(), event.text)?;
-    let mut scratch = String::new();
-    for (name, value) in fields {
-        match value {
-            Value::Number(number) => write!(out, " {name}={number}")?,
-            Value::Seconds(duration) => write!(out, " {name}={:.3}s", duration.as_secs_f64())?,
-            Value::Text(value) => {
-                scratch.clear();
-                // Writing to memory cannot fail.
-                let Ok(()) = write!(scratch, "{value}") else { continue };
-                if is_plain(&scratch) {
-                    write!(out, " {name}={scratch}")?;
-                } else {
-                    write!(out, " {name}=\"{}\"", Escaped(&scratch))?;
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn json(
-    out: &mut Vec<u8>,
-    time: impl fmt::Display,
-    event: &Event,
-    fields: &[Field<'_>],
-) -> io::Result<()> {
-    write!(out, "{{\"time\":\"{time}\",\"level\":\"{}\"", event.level.as_str())?;
-    write!(out, ",\"event_id\":{},\"event\":\"{}\"", event.id, event.text)?;
-    for (name, value) in fields {
-        write!(out, ",\"{name}\":")?;
-        match value {
-            Value::Number(number) => write!(out, "{number}")?,
-            Value::Seconds(duration) => write!(out, "{:.3}", duration.as_secs_f64())?,
-            Value::Text(value) => json_string(out, &value.to_string())?,
-        }
-    }
-    out.push(b'}');
-    Ok(())
-}
-
-/// A JSON string without anything that ends a line or reaches a terminal, which JSON allows.
-fn json_string(out: &mut Vec<u8>, text: &str) -> io::Result<()> {
-    let quoted = serde_json::to_string(text)?;
-    for c in quoted.chars() {
-        if is_unsafe(c) {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                write!(out, "\\u{unit:04x}")?;
-            }
-        } else {
-            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-        }
-    }
-    Ok(())
-}
-
-fn is_plain(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/@+-[]%,~".contains(&b))
-}
-
-/// Text without anything that could start a new line, fake a field or reach a terminal.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '"' | '\\' => write!(f, "\\{c}")?,
-                '\n' => f.write_str("\\n")?,
-                '\r' => f.write_str("\\r")?,
-                '\t' => f.write_str("\\t")?,
-                c if is_unsafe(c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What can start a line or change what a terminal shows: controls (C1 too), line and paragraph
-/// separators, direction marks.
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::config::LogTarget;
+    use crate::record::file::Rotation;
 
-    fn written(format: Format, fields: &[Field<'_>]) -> String {
-        let mut out = Vec::new();
-        format_line(&mut out, format, event::START, fields);
-        String::from_utf8(out).unwrap()
+    fn to_file(path: &Path) -> config::Log {
+        let rotation = Rotation { size: None, keep: 0 };
+        config::Log { target: LogTarget::File(path.to_owned()), rotation, ..Default::default() }
+    }
+
+    fn lines(path: &Path) -> Vec<String> {
+        let text = std::fs::read_to_string(path).unwrap();
+        // Without the time.
+        text.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
     }
 
     #[test]
-    fn a_value_can_neither_fake_a_field_nor_a_line_nor_move_the_cursor() {
-        let evil = "x pid=1\r\n2026 INFO EXIT \"\\ \x1b[2J \u{202e}";
-        let fields = [("line", Value::Text(&evil)), ("pid", Value::Number(7))];
-        let text = written(Format::Text, &fields);
-        assert!(
-            text.ends_with(
-                " INFO START line=\"x pid=1\\r\\n2026 INFO EXIT \\\"\\\\ \\u{1b}[2J \\u{202e}\" pid=7\n"
-            ),
-            "{text}"
-        );
-        let json: serde_json::Value =
-            serde_json::from_str(written(Format::Json, &fields).trim_end()).unwrap();
-        assert_eq!(json["line"], evil);
-        assert_eq!(json["pid"], 7);
-        assert_eq!(json["event"], "START");
-        assert_eq!(json["event_id"], 3001);
-        let line =
-            written(Format::Json, &[("line", Value::Text(&"a\u{85}\u{2028}\u{9b}2J\u{202e}"))]);
-        assert!(line.contains("\"a\\u0085\\u2028\\u009b2J\\u202e\""), "{line}");
-    }
-
-    #[test]
-    fn what_is_logged_is_written_in_order_and_dropped_lines_are_counted() {
-        let log = Log::new(Format::Text, Level::Info);
-        log.set(Format::Text, Level::Warn);
+    fn what_is_logged_is_written_in_order_and_dropped_records_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.log");
+        let sink = Sink::open(&to_file(&path), &Surroundings::Console).unwrap();
+        let log = Log::new(Level::Warn, Surroundings::Console, false);
         log.event(event::STARTED, &[]);
-        log.set(Format::Text, Level::Info);
-        log.event(event::STOPPING, &[]);
-        log.shared.lock().buffer.resize(BUFFER + 1, b'.');
-        log.event(event::STOPPED, &[]);
-        let (sink, lines) = std::sync::mpsc::channel::<Vec<u8>>();
-        struct Sink(std::sync::mpsc::Sender<Vec<u8>>);
-        impl io::Write for Sink {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.send(bytes.to_vec()).unwrap();
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
+        log.event(event::STOPPING_NOW, &[]);
+        log.shared.level.store(Level::Info as u8, Ordering::Relaxed);
+        log.event(event::START, &[("session", Value::Number(1))]);
+        log.shared.lock().waiting = BUFFER + 1;
+        log.event(event::EXIT, &[]);
         let shared = Arc::clone(&log.shared);
-        std::thread::spawn(move || write_all(&shared, &mut Sink(sink)));
-        let lines = String::from_utf8(lines.recv().unwrap()).unwrap();
-        assert!(lines.contains("INFO Stopping"));
-        assert!(!lines.contains("Started") && !lines.contains("Stopped"));
-        assert!(lines.contains("lost lines lines=1"));
+        std::thread::spawn(move || write_all(&shared, sink));
         log.flush();
-        assert!(log.shared.lock().buffer.is_empty());
+        let expected = [
+            "WARN Asked to stop again: sessions are killed",
+            "INFO START session=1",
+            "WARN The log could not keep up and lost lines lines=1",
+        ];
+        assert_eq!(lines(&path), expected);
+    }
+
+    #[test]
+    fn after_a_switch_each_record_is_where_it_belongs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |number: usize| folder.path().join(format!("{number}.log"));
+        let log = Log::start(&to_file(&path(0)), Surroundings::Console).unwrap();
+        for number in 0..100 {
+            let fields = [("number", Value::Number(number as u64))];
+            log.event(event::START, &fields);
+            log.event(event::EXIT, &fields);
+            let settings = to_file(&path(number + 1));
+            log.switch(log.prepare(&settings).unwrap(), settings.level);
+        }
+        log.flush();
+        for number in 0..100 {
+            let expected =
+                [format!("INFO START number={number}"), format!("INFO EXIT number={number}")];
+            assert_eq!(lines(&path(number)), expected);
+        }
+        let missing = to_file(&path(0).join("no/folder"));
+        let error = log.prepare(&missing).unwrap_err().to_string();
+        assert!(error.contains("cannot open the log file"), "{error}");
     }
 }

@@ -2,9 +2,12 @@
 //! format of these lines is in this file and nowhere else.
 
 pub mod announce;
+pub mod batch;
 pub mod event;
 pub mod file;
+pub mod format;
 pub mod log;
+pub mod sink;
 pub mod throttle;
 
 use std::time::{Duration, Instant};
@@ -138,7 +141,12 @@ impl Recorder {
     }
 
     /// A listener could not accept.
-    pub fn accept_error(&self, event: &Event, subject: Subject<'_>, error: &std::io::Error) {
+    pub fn accept_error(
+        &self,
+        event: &'static Event,
+        subject: Subject<'_>,
+        error: &std::io::Error,
+    ) {
         let error = ("error", Value::Text(error));
         self.limited(&self.accepts, event, subject, &[error]);
     }
@@ -146,7 +154,7 @@ impl Recorder {
     fn limited(
         &self,
         throttle: &Throttle,
-        event: &Event,
+        event: &'static Event,
         subject: Subject<'_>,
         fields: &[Field<'_>],
     ) {
@@ -155,13 +163,13 @@ impl Recorder {
         }
     }
 
-    fn write(&self, event: &Event, subject: Subject<'_>, more: &[Field<'_>]) {
+    fn write(&self, event: &'static Event, subject: Subject<'_>, more: &[Field<'_>]) {
         self.write_counting(event, subject, more, 0);
     }
 
     fn write_counting(
         &self,
-        event: &Event,
+        event: &'static Event,
         subject: Subject<'_>,
         more: &[Field<'_>],
         suppressed: u64,

@@ -116,7 +116,7 @@ impl Supervisor {
         Ok(())
     }
 
-    fn told(&self, event: &Event, service: &Service) {
+    fn told(&self, event: &'static Event, service: &Service) {
         let sessions = self.front.admission.in_use(service.id);
         let fields =
             [("service", Value::Text(&service.name)), ("sessions", Value::Number(sessions.into()))];

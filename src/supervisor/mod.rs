@@ -7,6 +7,7 @@ mod listeners;
 mod timers;
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -303,10 +304,12 @@ impl Supervisor {
         let applied = loader().map_err(|report| (report.summary(), report.render())).and_then(
             |(config, report)| {
                 self.warn_of(&config, &report);
-                let log = config.daemon.log;
-                let applied = self.listeners.apply(&config);
-                let applied = applied.inspect(|_| self.log.set(log.format, log.level));
-                applied.map_err(|error| (error.to_string(), format!("{error}\n")))
+                let told = |error: &dyn Display| (error.to_string(), format!("{error}\n"));
+                let log = &config.daemon.log;
+                let sink = self.log.prepare(log).map_err(|error| told(&error))?;
+                let pending = self.listeners.apply(&config).map_err(|error| told(&error))?;
+                self.log.switch(sink, log.level);
+                Ok(pending)
             },
         );
         let result = match applied {

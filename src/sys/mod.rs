@@ -8,7 +8,6 @@
 //! | `clock` | the time of day here, and how busy the machine is |
 //! | `control` | the stream under the control protocol: Unix socket or named pipe |
 //! | `desktop` | how many programs of a service fit on its desktop |
-//! | `eventlog` | where an error is told that nobody would see on standard error |
 //! | `identity` | users and groups, looked up at load |
 //! | `inherited` | listening sockets that a service manager passed to us |
 //! | `machine` | facts about this machine that decide how well a configuration works |
@@ -24,6 +23,7 @@
 //! | `spawn` | starting a program |
 //! | `startup` | what is done once, before any thread runs |
 //! | `stdio` | files and pipes for a program's standard error |
+//! | `system_log` | the logs of the system: journal, syslog, Event Log |
 //! | `terminal` | a terminal as standard input and output of a program |
 //! | `trust` | who can change a file that has to be trusted |
 
@@ -42,8 +42,8 @@ mod platform;
 mod platform;
 
 pub use platform::{
-    clock, control, desktop, eventlog, identity, inherited, machine, notify, paths, pipe, poll,
-    process, program, service, signals, socket, spawn, startup, stdio, terminal, trust,
+    clock, control, desktop, identity, inherited, machine, notify, paths, pipe, poll, process,
+    program, service, signals, socket, spawn, startup, stdio, system_log, terminal, trust,
 };
 
 /// A family of operating systems.

@@ -2,26 +2,30 @@
 
 use super::check::Check;
 use super::draft::MOST_SESSIONS;
-use crate::config::keys::{DAEMON, LOG, SERVICE, SubKey};
-use crate::config::raw::{Data, Field, Origin};
+use super::log;
+use crate::config::keys::{DAEMON, SERVICE, SubKey};
+use crate::config::raw::{Field, Origin};
 use crate::config::report::Problem;
-use crate::config::source::Spanned;
+use crate::config::source::{Sources, Spanned};
 use crate::config::suggest::{did_you_mean, enumerate};
 use crate::config::{Control, Daemon, Log};
-use crate::record::event::Level;
-use crate::record::log::Format;
 
 /// What holds without a `[daemon]` table.
 pub(super) fn default(origin: Origin) -> Daemon {
     Daemon {
         control: if origin == Origin::CommandLine { Control::Off } else { Control::Default },
         max_sessions: (origin != Origin::Classic).then_some(4096),
-        log: Log { format: Format::Text, level: Level::Info },
+        log: Log::default(),
     }
 }
 
 /// Reads the table over the defaults.
-pub(super) fn read(daemon: &mut Daemon, fields: &[Field], problems: &mut Vec<Problem>) {
+pub(super) fn read(
+    daemon: &mut Daemon,
+    fields: &[Field],
+    sources: &Sources,
+    problems: &mut Vec<Problem>,
+) {
     for (name, value) in fields {
         if !known(name, DAEMON, "[daemon]", problems) {
             continue;
@@ -41,62 +45,20 @@ pub(super) fn read(daemon: &mut Daemon, fields: &[Field], problems: &mut Vec<Pro
                     daemon.max_sessions = Some(max).filter(|max| *max > 0);
                 }
             }
-            _ => log(&mut daemon.log, &mut check),
+            _ => log::read(&mut daemon.log, sources, &mut check),
         }
     }
 }
 
 /// What the table says about the control endpoint, whatever is wrong with the rest.
-pub(crate) fn control(fields: &[Field]) -> Control {
+pub(crate) fn control(fields: &[Field], sources: &Sources) -> Control {
     let mut daemon = default(Origin::Toml);
-    read(&mut daemon, fields, &mut Vec::new());
+    read(&mut daemon, fields, sources, &mut Vec::new());
     daemon.control
 }
 
-fn log(log: &mut Log, check: &mut Check<'_>) {
-    let Data::Table(fields) = &check.value.value else {
-        let _: Option<()> =
-            check.mistyped("a table", "write log = { format = \"json\", level = \"info\" }");
-        return;
-    };
-    for (name, value) in fields {
-        if !known(name, LOG, "`log`", check.problems) {
-            continue;
-        }
-        let mut check = Check::new(&name.value, value, check.problems);
-        match name.value.as_str() {
-            "format" => {
-                let choice = check.choice(&[("text", Format::Text), ("json", Format::Json)]);
-                log.format = choice.unwrap_or(log.format);
-            }
-            "level" => {
-                let choice = check.choice(&[
-                    ("error", Level::Error),
-                    ("warn", Level::Warn),
-                    ("info", Level::Info),
-                    ("debug", Level::Debug),
-                ]);
-                log.level = choice.unwrap_or(log.level);
-            }
-            _ => target(&mut check),
-        }
-    }
-}
-
-/// `target`: standard error is the only one today.
-fn target(check: &mut Check<'_>) {
-    if let Data::Text(text) = &check.value.value
-        && ["journald", "syslog", "eventlog", "file"].contains(&text.as_str())
-    {
-        let message = format!("the log target `{text}` is not available in this version");
-        let _: Option<()> = check.wrong(&message, "use \"stderr\"; a service manager keeps it");
-        return;
-    }
-    check.choice(&[("auto", ()), ("stderr", ())]);
-}
-
 /// Whether a key can be used; if not, that is a problem.
-fn known(
+pub(super) fn known(
     name: &Spanned<String>,
     keys: &[SubKey],
     table: &str,

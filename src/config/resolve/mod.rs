@@ -10,6 +10,7 @@ mod draft;
 mod environment;
 mod limits;
 mod listen;
+mod log;
 mod program;
 mod relay;
 mod work;
@@ -64,7 +65,7 @@ pub(crate) fn resolve(
     }
     let mut daemon = daemon::default(origin);
     if let Some(written) = &written {
-        daemon::read(&mut daemon, &written.value, &mut resolver.problems);
+        daemon::read(&mut daemon, &written.value, &resolver.sources, &mut resolver.problems);
     }
     resolver.names_are_unique(&services);
     let resolved: Vec<_> = services.iter().map(|service| resolver.service(service)).collect();

@@ -3,7 +3,6 @@
 pub mod clock;
 pub mod control;
 pub mod desktop;
-pub mod eventlog;
 pub mod identity;
 pub mod inherited;
 pub mod machine;
@@ -19,5 +18,6 @@ pub mod socket;
 pub mod spawn;
 pub mod startup;
 pub mod stdio;
+pub mod system_log;
 pub mod terminal;
 pub mod trust;

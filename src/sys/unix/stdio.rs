@@ -21,10 +21,9 @@ impl Output {
         Ok(Self { fd: File::options().write(true).open("/dev/null")?.into() })
     }
 
-    /// A file to append to; made with mode 0640 if it is not there.
+    /// A file to append to, see [`append`].
     pub fn append(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).mode(0o640).open(path)?;
-        Ok(Self { fd: file.into() })
+        Ok(Self { fd: append(path)?.into() })
     }
 
     /// A pipe, and its reading end.
@@ -39,6 +38,11 @@ impl AsFd for Output {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// Opens a file to append to; made with mode 0640 if it is not there.
+pub fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
 }
 
 /// The reading end of [`Output::pipe`].

@@ -29,7 +29,7 @@ pub use self::body::run;
 pub(super) use self::body::{requests, started, starting, stopping};
 pub(super) use self::security::SERVICE_SID;
 use super::handle::check;
-use super::{eventlog, paths, quote};
+use super::{paths, quote, system_log};
 use crate::sys::{Installation, ServiceError, ServiceStatus, StartMode};
 
 /// What gives the rights to do all this, for an error message.
@@ -104,7 +104,7 @@ pub fn install(installation: &Installation) -> Result<Vec<String>, ServiceError>
     configure(&service, installation, &account, &command).map_err(|error| {
         // Whatever goes wrong with that is less interesting than why it is done.
         drop(service.delete());
-        drop(eventlog::unregister());
+        drop(system_log::unregister());
         explain(what, error)
     })
 }
@@ -139,7 +139,7 @@ fn configure(
         ("time to stop at shutdown", service.set_preshutdown_timeout(PRESHUTDOWN).map_err(system)),
         ("rights to the service", security::protect_service(service)),
         ("rights to its folder", security::protect_folder(&paths::data_folder())),
-        ("a source of events", eventlog::register(&installation.executable)),
+        ("a source of events", system_log::register(&installation.executable)),
     ];
     if delayed {
         steps.push(("a delayed start", service.set_delayed_auto_start(true).map_err(system)));
@@ -167,7 +167,7 @@ pub fn uninstall() -> Result<(), ServiceError> {
     let service = open(ServiceAccess::DELETE | ServiceAccess::STOP | ServiceAccess::QUERY_STATUS)?;
     stop_service(&service, what)?;
     service.delete().map_err(|error| explain(what, system(error)))?;
-    eventlog::unregister().map_err(|error| explain("take the source of events away", error))
+    system_log::unregister().map_err(|error| explain("take the source of events away", error))
 }
 
 /// Starts the service and waits until it runs.

@@ -14,6 +14,7 @@ mod generated;
 mod launch;
 mod life;
 mod limits;
+mod logs;
 mod rates;
 mod records;
 mod relay;

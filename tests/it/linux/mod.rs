@@ -6,6 +6,7 @@ mod hardening;
 mod identity;
 mod inherited;
 mod load;
+mod logs;
 mod notify;
 mod orphans;
 mod output;

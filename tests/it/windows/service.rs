@@ -6,6 +6,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::harness::{
     Client, Daemon, Finished, Start, inetd, native, probe, service, tool, wait_until, wine,
@@ -104,6 +105,11 @@ fn log() -> String {
     std::fs::read_to_string(folder.join("Inetd").join("inetd.log")).unwrap_or_default()
 }
 
+/// What came on top: earlier runs have left their lines, too.
+fn since(mark: usize) -> String {
+    log().split_off(mark)
+}
+
 #[test]
 #[cfg_attr(not(windows), ignore = "needs the Windows program: see ci/test")]
 fn from_installing_to_uninstalling() {
@@ -116,6 +122,7 @@ fn from_installing_to_uninstalling() {
     paramchange.push("Inetd".into());
     let other = Daemon::run(&service("paramchange", &paramchange, ""));
     let config = Config::new();
+    let mark = log().len();
     is_not_installed();
 
     cannot_be_installed(&config);
@@ -129,6 +136,9 @@ fn from_installing_to_uninstalling() {
 
     succeeds(&run(&["start"]));
     succeeds(&run(&["start"]));
+    // The source of events is there.
+    let text = since(mark);
+    assert!(!text.contains("Nothing is reported to the Event Log"), "{text}");
     let status = run(&["status"]);
     succeeds(&status);
     assert!(status.out.contains("running (pid "), "{}", status.out);
@@ -152,6 +162,8 @@ fn from_installing_to_uninstalling() {
     is_stopped();
 
     cannot_be_started(&config);
+    logs_elsewhere(&config);
+    works_without_a_source_of_events(&config);
 
     succeeds(&run(&["uninstall"]));
     is_not_installed();
@@ -189,6 +201,51 @@ fn before_anybody_has_written_a_service(config: &Config) {
     succeeds(&inetd(&["reload", "--control", &config.control]));
     assert_eq!(config.answer(), "first\n");
     succeeds(&run(&["uninstall"]));
+}
+
+/// The file is the one that the configuration names.
+fn logs_elsewhere(config: &Config) {
+    let own = config.path.with_file_name("own.log");
+    let usual = log();
+    let services = |file| format!("[daemon.log]\nfile = '{file}'\n{}", say("x"));
+    config.write(&services("own.log"));
+    succeeds(&run(&["start"]));
+    assert_eq!(config.answer(), "x\n");
+    succeeds(&run(&["stop"]));
+    let text = std::fs::read_to_string(&own).unwrap();
+    for event in ["INFO Started", "INFO START", "INFO EXIT", "INFO Stopped"] {
+        assert!(text.contains(event), "{event}: {text}");
+    }
+    assert_eq!(log(), usual);
+
+    // If that is not possible, the usual one says so.
+    std::fs::remove_file(&own).unwrap();
+    config.write(&format!("[daemon.log]\ntarget = 'stderr'\n{}", say("x")));
+    fails(&run(&["start"]), 1, "the service has not started");
+    let text = since(usual.len());
+    assert!(text.contains("nobody sees the standard error of a service"), "{text}");
+}
+
+/// Somebody has removed what `install` has registered.
+fn works_without_a_source_of_events(config: &Config) {
+    let mark = log().len();
+    config.write(&say("x"));
+    let key = r"HKLM\SYSTEM\CurrentControlSet\Services\EventLog\Application\Inetd";
+    let mut command = if wine() {
+        let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/ci/wine-run"));
+        command.arg("reg");
+        command
+    } else {
+        Command::new("reg")
+    };
+    assert!(command.args(["delete", key, "/f"]).status().unwrap().success());
+    succeeds(&run(&["start"]));
+    assert_eq!(config.answer(), "x\n");
+    succeeds(&run(&["stop"]));
+    let text = since(mark);
+    let told = "WARN Nothing is reported to the Event Log error=\"the Event Log source `Inetd` is \
+                not registered: run `inetd service install` as an administrator";
+    assert_eq!(text.matches(told).count(), 1, "{text}");
 }
 
 /// Nobody sees the standard error of a service: the reason is in its log.

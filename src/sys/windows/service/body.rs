@@ -18,9 +18,10 @@ use windows_service::service_control_handler::{
 use windows_service::service_dispatcher;
 use windows_sys::Win32::Foundation::ERROR_FAILED_SERVICE_CONTROLLER_CONNECT;
 
-use super::super::{eventlog, paths};
+use super::super::paths;
 use super::{NAME, system};
-use crate::record::event;
+use crate::record::log::Value;
+use crate::record::{event, sink};
 use crate::sys::{Request, ServiceError};
 
 /// How long a step may take at most before the next checkpoint, or the manager thinks that we
@@ -71,7 +72,7 @@ define_windows_service!(service_main, be_the_service);
 fn be_the_service(_arguments: Vec<OsString>) {
     // Nobody sees standard error, where a fault would be told otherwise.
     std::panic::set_hook(Box::new(|fault| {
-        eventlog::last_words(event::INTERNAL_FAULT, &fault.to_string());
+        sink::last_words(event::INTERNAL_FAULT, &[("error", Value::Text(fault))]);
     }));
     let Some(main) = lock(&MAIN).take() else { return };
     // A function instead of a closure with values in it: `register` drops a closure after the
@@ -80,7 +81,7 @@ fn be_the_service(_arguments: Vec<OsString>) {
         Ok(handle) => handle,
         Err(error) => {
             let text = format!("cannot run as a service: {}", system(error));
-            return eventlog::last_words(event::ENDED_BY_ERROR, &text);
+            return sink::last_words(event::ENDED_BY_ERROR, &[("error", Value::Text(&text))]);
         }
     };
     let (requests, receiver) = unbounded_channel();

@@ -1,7 +1,8 @@
-//! The Event Log of Windows: our source in it, and reporting events. The texts of the events are
-//! in the message table of our executable, see `build.rs`.
+//! The logs of the system: the Event Log, with our source in it. The texts of the events are in
+//! the message table of our executable, see `build.rs`.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::io;
 use std::os::windows::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -15,16 +16,18 @@ use windows_sys::Win32::System::EventLog::{
     RegisterEventSourceW, ReportEventW,
 };
 use windows_sys::Win32::System::Registry::{
-    HKEY_LOCAL_MACHINE, REG_DWORD, REG_EXPAND_SZ, RRF_RT_REG_EXPAND_SZ, RRF_RT_REG_SZ,
-    RegDeleteTreeW, RegGetValueW, RegSetKeyValueW,
+    HKEY_LOCAL_MACHINE, REG_DWORD, REG_EXPAND_SZ, RRF_RT_REG_SZ, RegDeleteTreeW, RegGetValueW,
+    RegSetKeyValueW,
 };
 
 use super::handle::{check, wide};
+use crate::record::batch::Record;
 use crate::record::event::{Event, Level};
+use crate::record::format::{Format, Shown};
 
 /// The name of our events, and of the key below which Windows looks for their texts.
 const SOURCE: &str = "Inetd";
-const KEY: &str = r"SYSTEM\CurrentControlSet\Services\EventLog\Application\Inetd";
+const KEYS: &str = r"SYSTEM\CurrentControlSet\Services\EventLog\Application";
 const MESSAGES: &str = "EventMessageFile";
 /// Errors, warnings and information.
 const TYPES: u32 = 7;
@@ -33,36 +36,116 @@ const LONGEST: usize = 31_000;
 /// The longest path of the message file that is looked at.
 const LONGEST_PATH: usize = 1024;
 
+/// A log of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The Event Log.
+    EventLog,
+}
+
+/// All of them.
+pub const KINDS: &[Kind] = &[Kind::EventLog];
+
+/// The one that hears what an administrator has to know about a service, beside the service's own
+/// log.
+pub const OF_SERVICES: Option<Kind> = Some(Kind::EventLog);
+
+impl Kind {
+    /// Its name in a configuration.
+    pub fn name(self) -> &'static str {
+        "eventlog"
+    }
+
+    /// Whether its messages can be JSON objects.
+    pub fn takes_json(self) -> bool {
+        false
+    }
+}
+
+/// The log that gets what we write to standard error anyway: Windows has no such thing.
+pub fn behind_stderr() -> Option<Kind> {
+    None
+}
+
+/// A log of the system, opened when it is first needed.
+#[derive(Debug)]
+pub struct SystemLog {
+    kind: Kind,
+    name: &'static str,
+    source: Option<Source>,
+}
+
+impl SystemLog {
+    /// The log of this kind.
+    pub fn new(kind: Kind) -> Self {
+        Self::named(kind, SOURCE)
+    }
+
+    fn named(kind: Kind, name: &'static str) -> Self {
+        Self { kind, name, source: None }
+    }
+
+    /// Which one it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Reports a record. It has a form of its own.
+    ///
+    /// # Errors
+    /// Our source is not registered, so nobody could read what is reported, or the Event Log does
+    /// not work.
+    pub fn write(&mut self, record: &Record<'_>, _format: Format) -> io::Result<()> {
+        let source = match self.source.take() {
+            Some(source) => source,
+            None => {
+                look_for_source(self.name)?;
+                Source::open(self.name)?
+            }
+        };
+        // A source that does not work is not put back, and opened anew next time.
+        source.report(record.event, &fields(record))?;
+        self.source = Some(source);
+        Ok(())
+    }
+}
+
+/// Reports what nobody would hear of otherwise, also if our source is not registered. If that
+/// fails, there is nobody left to tell.
+pub fn last_words(record: &Record<'_>) {
+    drop(Source::open(SOURCE).and_then(|source| source.report(record.event, &fields(record))));
+}
+
+/// A line for each field.
+fn fields(record: &Record<'_>) -> String {
+    let mut text = String::new();
+    for (name, datum) in record.fields() {
+        // Writing to memory cannot fail.
+        write!(text, "{name}={}\r\n", Shown(datum)).ok();
+    }
+    text
+}
+
 /// The Event Log, open for our events.
 #[derive(Debug)]
-pub struct EventLog {
+struct Source {
     handle: HANDLE,
 }
 
 // SAFETY: the handle is a number for the Event Log service; any thread may use it.
-unsafe impl Send for EventLog {}
+unsafe impl Send for Source {}
 
-impl EventLog {
-    /// Opens it.
-    ///
-    /// # Errors
-    /// Our source is not registered, so nobody could read the events.
-    pub fn open() -> io::Result<Self> {
-        look_for_source()?;
-        Self::connect()
-    }
-
-    fn connect() -> io::Result<Self> {
-        let source = wide(OsStr::new(SOURCE))?;
+impl Source {
+    fn open(name: &str) -> io::Result<Self> {
+        let source = wide(OsStr::new(name))?;
         // SAFETY: the name ends with a NUL; null is this machine.
         let handle = unsafe { RegisterEventSourceW(ptr::null(), source.as_ptr()) };
         if handle.is_null() { Err(io::Error::last_os_error()) } else { Ok(Self { handle }) }
     }
 
     /// Reports an event; `fields` are what the message table has `%1` for.
-    pub fn write(&self, event: &Event, fields: &str) -> io::Result<()> {
-        let fields: String = fields.chars().filter(|c| *c != '\0').take(LONGEST / 2).collect();
-        let fields = wide(OsStr::new(&fields))?;
+    fn report(&self, event: &Event, fields: &str) -> io::Result<()> {
+        let fields = wide(OsStr::new(&insert(fields)))?;
         let inserts = [fields.as_ptr()];
         let kind = match event.level {
             Level::Error => EVENTLOG_ERROR_TYPE,
@@ -86,17 +169,26 @@ impl EventLog {
     }
 }
 
-impl Drop for EventLog {
+/// A text that can be inserted. Event Viewer takes a `%1` in it, as in the IPv6 address `fe80::1%1`,
+/// for a place to insert something else ("Remarks" of ReportEvent).
+fn insert(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut after_percent = false;
+    for c in text.chars().filter(|c| *c != '\0').take(LONGEST / 2) {
+        if after_percent && c.is_ascii_digit() {
+            shown.push(' ');
+        }
+        after_percent = c == '%';
+        shown.push(c);
+    }
+    shown
+}
+
+impl Drop for Source {
     fn drop(&mut self) {
         // SAFETY: the handle is ours and is not used any more.
         unsafe { DeregisterEventSource(self.handle) };
     }
-}
-
-/// Reports an event that nobody would hear of otherwise, also if our source is not registered. If
-/// that fails, there is nobody left to tell.
-pub fn last_words(event: &Event, fields: &str) {
-    drop(EventLog::connect().and_then(|log| log.write(event, fields)));
 }
 
 /// Tells Windows that the texts of our events are in `executable`.
@@ -117,7 +209,7 @@ pub(super) fn register(executable: &Path) -> io::Result<()> {
 
 /// Undoes [`register`].
 pub(super) fn unregister() -> io::Result<()> {
-    let key = wide(OsStr::new(KEY))?;
+    let key = key(SOURCE)?;
     // SAFETY: the name ends with a NUL, and the first handle is a constant that is always open.
     match unsafe { RegDeleteTreeW(HKEY_LOCAL_MACHINE, key.as_ptr()) } {
         ERROR_SUCCESS | ERROR_FILE_NOT_FOUND => Ok(()),
@@ -126,32 +218,33 @@ pub(super) fn unregister() -> io::Result<()> {
 }
 
 /// Whether the texts of our events can be found.
-fn look_for_source() -> io::Result<()> {
+fn look_for_source(source: &str) -> io::Result<()> {
     let remedy = "run `inetd service install` as an administrator, which registers it";
-    let text = match message_file() {
+    let text = match message_file(source) {
         Ok(Some(file)) if file.is_file() => return Ok(()),
         Ok(Some(file)) => format!(
-            "the Event Log source `{SOURCE}` names {}, which is not there: {remedy}",
+            "the Event Log source `{source}` names {}, which is not there: {remedy}",
             file.display()
         ),
-        Ok(None) => format!("the Event Log source `{SOURCE}` is not registered: {remedy}"),
-        Err(error) => format!("cannot look for the Event Log source `{SOURCE}`: {error}"),
+        Ok(None) => format!("the Event Log source `{source}` is not registered: {remedy}"),
+        Err(error) => format!("cannot look for the Event Log source `{source}`: {error}"),
     };
     Err(io::Error::new(io::ErrorKind::NotFound, text))
 }
 
-fn message_file() -> io::Result<Option<PathBuf>> {
-    let (key, name) = (wide(OsStr::new(KEY))?, wide(OsStr::new(MESSAGES))?);
+fn message_file(source: &str) -> io::Result<Option<PathBuf>> {
+    let (key, name) = (key(source)?, wide(OsStr::new(MESSAGES))?);
     let mut buffer = [0_u16; LONGEST_PATH];
     let mut size = u32::try_from(size_of_val(&buffer)).unwrap_or(0);
     // SAFETY: the names end with a NUL, the buffer has this size in bytes, and the first handle is
-    // a constant that is always open. Variables in the value are expanded.
+    // a constant that is always open. Variables in a REG_EXPAND_SZ are expanded, and then it counts
+    // as REG_SZ.
     let code = unsafe {
         RegGetValueW(
             HKEY_LOCAL_MACHINE,
             key.as_ptr(),
             name.as_ptr(),
-            RRF_RT_REG_SZ | RRF_RT_REG_EXPAND_SZ,
+            RRF_RT_REG_SZ,
             ptr::null_mut(),
             buffer.as_mut_ptr().cast(),
             &raw mut size,
@@ -169,7 +262,7 @@ fn message_file() -> io::Result<Option<PathBuf>> {
 
 /// Sets a value below our key, which is made if it is not there.
 fn set(name: &str, kind: u32, data: &[u8]) -> io::Result<()> {
-    let (key, name) = (wide(OsStr::new(KEY))?, wide(OsStr::new(name))?);
+    let (key, name) = (key(SOURCE)?, wide(OsStr::new(name))?);
     let size = u32::try_from(data.len()).unwrap_or(0);
     // SAFETY: both names end with a NUL, the data has this size, and the first handle is a
     // constant that is always open.
@@ -189,6 +282,10 @@ fn set(name: &str, kind: u32, data: &[u8]) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(code.cast_signed()))
 }
 
+fn key(source: &str) -> io::Result<Vec<u16>> {
+    wide(OsStr::new(&format!(r"{KEYS}\{source}")))
+}
+
 fn bytes(units: &[u16]) -> Vec<u8> {
     units.iter().flat_map(|unit| unit.to_ne_bytes()).collect()
 }
@@ -202,6 +299,8 @@ mod tests {
 
     use super::*;
     use crate::record::event;
+    use crate::record::log::Log;
+    use crate::record::sink::Sink;
 
     /// As Event Viewer does it: the text of an event from the message table of the executable.
     fn message(id: u32, fields: &str) -> io::Result<String> {
@@ -241,6 +340,32 @@ mod tests {
         for id in (0..7000).filter(|id| !known(*id)) {
             message(id, "").unwrap_err();
         }
+    }
+
+    #[test]
+    fn what_is_inserted_inserts_nothing() {
+        assert_eq!(
+            insert("peer=[fe80::1%12]:7 100% %%5 \0%n"),
+            "peer=[fe80::1% 12]:7 100% %% 5 %n"
+        );
+        assert_eq!(insert(&"\u{1f600}".repeat(LONGEST)).encode_utf16().count(), LONGEST);
+    }
+
+    #[test]
+    fn without_a_source_the_log_says_what_to_do_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let refuge = folder.path().join("refuge");
+        let nowhere = SystemLog::named(Kind::EventLog, "Inetd-Test-Not-Registered");
+        let log = Log::with(Sink::of_system(nowhere, refuge.clone()), Level::Info).unwrap();
+        log.event(event::STARTED, &[]);
+        log.event(event::STOPPED, &[]);
+        log.flush();
+        let text = std::fs::read_to_string(&refuge).unwrap();
+        let lines: Vec<_> = text.lines().map(|line| line.split_once(' ').unwrap().1).collect();
+        let notice = "WARN The log target does not work target=eventlog error=\"the Event Log \
+                      source `Inetd-Test-Not-Registered` is not registered: run `inetd service \
+                      install` as an administrator, which registers it\"";
+        assert_eq!(lines, [notice, "INFO Started", "INFO Stopped"]);
     }
 
     #[test]
