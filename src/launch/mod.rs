@@ -97,8 +97,10 @@ pub fn launch(request: Request<'_>) -> Result<Launched, SpawnError> {
     };
     let (child, relayed) = match (request.on, request.program.io) {
         (On::Listener(listener), _) => (start(Stdio::Listener(listener))?, None),
-        (On::Connection(connection), Io::Socket) => (start(Stdio::Connection(connection))?, None),
-        (On::Connection(_), Io::Pipe) => {
+        (On::Connection(connection), Io::Socket) if connection.is_file() => {
+            (start(Stdio::Connection(connection))?, None)
+        }
+        (On::Connection(_), Io::Socket | Io::Pipe) => {
             let (theirs, ours) = pipe::pair().map_err(stdio_failed)?;
             (start(Stdio::Pipe(&theirs))?, Some(OurEnd::Pipe(ours)))
         }

@@ -94,6 +94,8 @@ events! {
     RESUMED = 2008 Info "Resumed";
     /// More connections have come than the service's `rate`. Those that come now wait.
     RATE_EXCEEDED = 2009 Warn "Connections come too fast, the service pauses";
+    /// A network filter of this machine gives sockets that are no files: `io = "pipe"` is used instead.
+    NO_FILES = 2015 Warn "Connections cannot be standard input and are relayed";
 
     /// A program runs for a connection, or for a listener with `wait = true`.
     START = 3001 Info "START";

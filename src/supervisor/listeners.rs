@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, ServiceConfig, SocketOptions, Tree};
+use crate::config::{Config, Io, ServiceConfig, SocketOptions, Tree};
 use crate::control::status::ServiceStatus;
 use crate::front::Front;
 use crate::listener::Listener;
@@ -389,6 +389,7 @@ impl Listeners {
     fn add(&mut self, pending: &Pending, socket: ListenSocket) -> io::Result<()> {
         let Pending { service, endpoint, options, .. } = pending;
         let local = socket.local().clone();
+        self.warn_of_filters(service, &socket);
         let listener = self.front.add_listener(|id, poller| {
             let (asked, options) = (endpoint.clone(), options.clone());
             Listener::new(id, asked, options, socket, Arc::clone(service), poller)
@@ -397,6 +398,18 @@ impl Listeners {
         self.bound.push(listener);
         self.announcements.push((Arc::clone(&service.name), local));
         Ok(())
+    }
+
+    /// Where connections are no files, those that should be standard input are relayed instead.
+    fn warn_of_filters(&self, service: &Service, socket: &ListenSocket) {
+        let setup = service.setup();
+        let config = &setup.config;
+        let needs_files = config.program().is_some_and(|program| program.io == Io::Socket);
+        if !socket.gives_files() && needs_files && !config.wait {
+            let (name, address) = (Value::Text(&service.name), Value::Text(socket.local()));
+            let fields = [("service", name), ("address", address)];
+            self.front.recorder.log().event(event::NO_FILES, &fields);
+        }
     }
 
     fn postpone(&mut self, pending: Pending, error: &io::Error) -> (Instant, PendingId) {

@@ -91,3 +91,22 @@ impl Drop for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[test]
+    fn a_stream_that_is_dropped_is_the_end_of_input_and_no_error() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (theirs, ours) = pair().unwrap();
+        let mut program = UnixStream::from(theirs.fd);
+        program.write_all(b"nobody reads this").unwrap();
+        runtime.block_on(async { drop(ours.into_async().unwrap()) });
+        assert_eq!(program.read(&mut [0]).unwrap(), 0);
+        let error = program.write_all(b"nor this").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+}

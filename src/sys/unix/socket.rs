@@ -87,6 +87,11 @@ impl ListenSocket {
         &self.local
     }
 
+    /// Whether a program can have its connections as standard input and output.
+    pub fn gives_files(&self) -> bool {
+        true
+    }
+
     /// Registers the socket, quiet until it is armed.
     pub fn watch(&self, poller: &Poller, token: u64) -> io::Result<()> {
         poller.add(&self.socket, token)
@@ -173,6 +178,11 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Whether a program can have it as standard input and output.
+    pub fn is_file(&self) -> bool {
+        true
+    }
+
     /// Sends a short text to a peer that has just come, without waiting: a new connection has
     /// room for it. Whether it arrives is the peer's affair.
     pub fn offer(&self, text: &[u8]) {

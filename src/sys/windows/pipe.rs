@@ -226,3 +226,49 @@ fn rights() -> io::Result<&'static Descriptor> {
     let rights = Descriptor::ours_alone()?;
     Ok(RIGHTS.get_or_init(|| rights))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::sys::platform::testing::run;
+
+    #[test]
+    fn what_was_written_arrives_although_the_end_was_told() {
+        run(async {
+            let (theirs, ours) = pair().unwrap();
+            let mut stream = ours.into_async().unwrap();
+            let data = vec![7; 10 * LONGEST_WRITE];
+            let mut program = (File::from(theirs.input), File::from(theirs.output));
+            let program = std::thread::spawn(move || {
+                let mut all = Vec::new();
+                program.0.read_to_end(&mut all).unwrap();
+                program.1.write_all(b"done").unwrap();
+                all
+            });
+            stream.write_all(&data).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.unwrap();
+            assert_eq!(answer, b"done");
+            assert!(program.join().unwrap() == data);
+        });
+    }
+
+    #[test]
+    fn a_program_that_has_closed_its_input_takes_nothing() {
+        run(async {
+            let (theirs, ours) = pair().unwrap();
+            let mut stream = ours.into_async().unwrap();
+            drop(theirs.input);
+            // The first one may only find out.
+            stream.write_all(b"x").await.ok();
+            assert!(stream.write_all(b"x").await.is_err());
+            drop(theirs.output);
+            assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+        });
+    }
+}

@@ -4,6 +4,10 @@
 //! `WriteFile` without an OVERLAPPED, which only works on a socket without the overlapped
 //! attribute. An accepted socket has it if the listener has it; so listeners are made without
 //! (`WSASocketW`), and every accepted socket is checked.
+//!
+//! A network filter of the old kind (a layered service provider) may have replaced the system's
+//! sockets by its own, which are no files at all. Then nothing is checked, and connections have to
+//! be relayed.
 
 use std::io;
 use std::net::Shutdown;
@@ -57,6 +61,8 @@ pub struct ListenSocket {
     local: Endpoint,
     /// The length of the queue, which this system never changes.
     backlog: u32,
+    /// Whether its connections are files.
+    files: bool,
     tuning: Mutex<Tuning>,
 }
 
@@ -70,12 +76,14 @@ impl ListenSocket {
         let (socket, tuning) = bind(endpoint, options)?;
         socket.listen(backlog(options.backlog))?;
         let local = local(&socket, endpoint)?;
+        let files = provider::gives_files(&socket);
         Ok(Self {
             wait: OnceLock::new(),
             event: create_event()?,
             socket,
             local,
             backlog: options.backlog,
+            files,
             tuning: Mutex::new(tuning),
         })
     }
@@ -100,6 +108,11 @@ impl ListenSocket {
     /// The address that it is bound to, with the port that the system chose for port 0.
     pub fn local(&self) -> &Endpoint {
         &self.local
+    }
+
+    /// Whether a program can have its connections as standard input and output.
+    pub fn gives_files(&self) -> bool {
+        self.files
     }
 
     /// Registers the socket, quiet until it is armed.
@@ -128,13 +141,15 @@ impl ListenSocket {
         // to be undone, in this order (WSAEventSelect, "Remarks").
         select_events(&socket, None)?;
         socket.set_nonblocking(false)?;
-        check_synchronous(&socket)?;
+        if self.files {
+            check_synchronous(&socket)?;
+        }
         // It is not documented which options are handed down. These can only fail if the peer is
         // gone, which the program will see.
         let tuning = self.tuning();
         drop(socket.set_tcp_nodelay(tuning.nodelay));
         drop(socket.set_keepalive(tuning.keepalive));
-        Ok((Connection { socket: socket.into() }, peer.into()))
+        Ok((Connection { socket: socket.into(), file: self.files }, peer.into()))
     }
 
     /// Whether a connection is waiting now. Not while it is lent.
@@ -196,9 +211,15 @@ impl AsSocket for ListenSocket {
 #[derive(Debug)]
 pub struct Connection {
     socket: OwnedSocket,
+    file: bool,
 }
 
 impl Connection {
+    /// Whether a program can have it as standard input and output.
+    pub fn is_file(&self) -> bool {
+        self.file
+    }
+
     /// Sends a short text to a peer that has just come, without waiting: a new connection has
     /// room for it. Whether it arrives is the peer's affair.
     pub fn offer(&self, text: &[u8]) {
@@ -410,6 +431,7 @@ fn check_synchronous(socket: &impl AsRawSocket) -> io::Result<()> {
     Ok(())
 }
 
+mod provider;
 mod stream;
 mod tuning;
 

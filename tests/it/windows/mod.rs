@@ -4,5 +4,6 @@
 mod handles;
 mod isolation;
 mod programs;
+mod relay;
 mod service;
 mod terminal;
