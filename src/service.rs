@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::admission::Refusal;
 use crate::config::{Io, Program, ServiceConfig, Stderr};
+use crate::sys::PrepareError;
 use crate::sys::spawn::Prepared;
 use crate::sys::stdio::Output;
 
@@ -99,15 +100,16 @@ impl Setup {
     /// Prepares everything that does not depend on a connection.
     ///
     /// # Errors
-    /// The file for standard error cannot be opened, or a string holds a NUL.
-    pub fn new(config: Arc<ServiceConfig>) -> io::Result<Self> {
+    /// The file for standard error cannot be opened, the account cannot be logged on, or a string
+    /// holds a NUL.
+    pub fn new(config: Arc<ServiceConfig>) -> Result<Self, PrepareError> {
         let program = config.program().map(Startable::new).transpose()?;
         Ok(Self { config, program })
     }
 }
 
 impl Startable {
-    fn new(program: &Program) -> io::Result<Self> {
+    fn new(program: &Program) -> Result<Self, PrepareError> {
         let prepared = Prepared::new(program)?;
         let stderr = match &program.stderr {
             Stderr::Socket => StderrTo::Socket,

@@ -85,6 +85,12 @@ const MAN: &str = "\
 Prints the manual page of inetd, or of one of its commands, in the language of
 man(7). To read it: inetd man serve | man -l -";
 
+const SECRET_HELP: &str = "\
+Passwords of local and domain accounts, for services with `user` on Windows. They
+are kept in the private store of the system, where administrators and the system
+alone can read them, and in no file. LocalService, NetworkService, NT SERVICE\\NAME
+and managed service accounts (DOMAIN\\name$) need none. It needs an administrator.";
+
 /// The whole command line.
 pub(super) fn command() -> Command {
     Command::new("inetd")
@@ -208,6 +214,7 @@ pub(super) fn command() -> Command {
                 .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("As JSON")),
         )
         .subcommand(service())
+        .subcommand(secret())
         .subcommand(
             Command::new("completions")
                 .about("Print a script that completes commands and options in a shell")
@@ -289,6 +296,29 @@ fn service() -> Command {
                 .about("Print the state of the service; exit code 4 if it does not run"),
         )
         .subcommand(Command::new("run").hide(true).args([config(), format()]))
+}
+
+fn secret() -> Command {
+    let account = || {
+        Arg::new("account").value_name("ACCOUNT").required(true).help("As in `user` of a service")
+    };
+    let set = Command::new("set").about("Keep the password of an account").arg(account()).arg(
+        Arg::new("stdin")
+            .long("stdin")
+            .action(ArgAction::SetTrue)
+            .help("Read one line of standard input instead of asking at the console"),
+    );
+    Command::new("secret")
+        .about("Keep passwords of accounts that services run as (Windows)")
+        .long_about(SECRET_HELP)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(set)
+        .subcommand(
+            Command::new("delete").about("Forget the password of an account").arg(account()),
+        )
+        .subcommand(Command::new("list").about("Print the accounts whose passwords are kept"))
 }
 
 fn serve() -> Command {

@@ -9,6 +9,7 @@ mod daemon;
 mod doctor;
 mod generated;
 mod output;
+mod secret;
 mod service;
 
 use std::process::ExitCode;
@@ -49,6 +50,7 @@ pub fn main() -> ExitCode {
         Some(("resume", matches)) => control::resume(matches),
         Some(("kill", matches)) => control::kill(matches),
         Some(("doctor", matches)) => doctor::doctor(matches),
+        Some(("secret", matches)) => secret::secret(matches),
         Some(("service", matches)) => service::service(matches),
         Some(("completions", matches)) => generated::completions(matches),
         Some(("man", matches)) => generated::man(matches),

@@ -7,7 +7,7 @@ use clap::ArgMatches;
 
 use super::daemon::{self, Options};
 use super::{FAILED, NO_DAEMON, check, fail, output};
-use crate::config::{self, Purpose};
+use crate::config::{self, Config, Purpose};
 use crate::record::event;
 use crate::record::log::Value;
 use crate::record::sink::{self, Surroundings};
@@ -33,20 +33,30 @@ fn told(done: Result<(), ServiceError>, what: &str) -> ExitCode {
 }
 
 fn install(matches: &ArgMatches) -> ExitCode {
-    let installation = match installation(matches) {
+    let mut installation = match installation(matches) {
         Ok(installation) => installation,
         Err(error) => return fail(FAILED, format_args!("cannot install the service: {error}")),
     };
-    if matches.get_flag("print") {
+    let print = matches.get_flag("print");
+    let config = if print || matches.get_flag("unchecked") {
+        let loaded = config::load(&installation.config, check::format(matches), Purpose::Install);
+        loaded.ok().map(|(config, _)| config)
+    } else {
+        match look_at(&installation.config, matches) {
+            Ok(config) => Some(config),
+            Err(code) => return code,
+        }
+    };
+    let services = config.iter().flat_map(|config| &config.services);
+    for program in services.filter_map(|service| service.program()) {
+        installation.users.extend(program.identity.clone());
+        installation.profiles |= program.profile && program.identity.is_some();
+    }
+    if print {
         return match sys::service::plan(&installation) {
             Ok(plan) => output::out(&plan),
             Err(error) => fail(FAILED, error),
         };
-    }
-    if !matches.get_flag("unchecked")
-        && let Err(code) = look_at(&installation.config, matches)
-    {
-        return code;
     }
     match sys::service::install(&installation) {
         Ok(missing) => {
@@ -73,11 +83,13 @@ fn installation(matches: &ArgMatches) -> std::io::Result<Installation> {
             "delayed" => StartMode::Delayed,
             _ => StartMode::Manual,
         }),
+        users: Vec::new(),
+        profiles: false,
     })
 }
 
 /// A service that cannot start is not installed.
-fn look_at(path: &Path, matches: &ArgMatches) -> Result<(), ExitCode> {
+fn look_at(path: &Path, matches: &ArgMatches) -> Result<Config, ExitCode> {
     if !path.exists() {
         let text = format_args!(
             "cannot install the service: there is no configuration {}: write it first, or name \
@@ -86,8 +98,8 @@ fn look_at(path: &Path, matches: &ArgMatches) -> Result<(), ExitCode> {
         );
         return Err(fail(FAILED, text));
     }
-    let (_, format) = check::file(matches);
-    check::told(config::load(path, format, Purpose::Check)).map(drop).map_err(|_| {
+    let loaded = config::load(path, check::format(matches), Purpose::Install);
+    check::told(loaded).map_err(|_| {
         let path = path.display();
         fail(
             FAILED,

@@ -112,6 +112,8 @@ pub enum Purpose {
     Check,
     /// To run it: such a user is an error.
     Run,
+    /// To install a service of the system that runs it, as another user perhaps.
+    Install,
     /// To run it as a service of the system: it may have no services yet and wait for a reload,
     /// since an installer starts it before anybody has written one.
     Service,

@@ -182,7 +182,7 @@ impl ServiceConfig {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
     /// `run`: a program is started.
-    Program(Program),
+    Program(Box<Program>),
     /// `forward`: it is relayed to another server.
     Forward(Target),
     /// `builtin`: inetd answers by itself.
@@ -307,6 +307,8 @@ pub struct Program {
     pub cwd: PathBuf,
     /// Run as somebody else; `None` is the daemon's own user.
     pub identity: Option<Identity>,
+    /// With the user's profile loaded (Windows).
+    pub profile: bool,
     /// With as few rights as possible (Windows).
     pub restrict: bool,
     /// File mode creation mask (Unix).

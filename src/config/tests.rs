@@ -344,7 +344,7 @@ fn a_user_that_cannot_be_become_is_an_error_only_to_run() {
     };
     let (config, checked) = from_command_line(&line, Purpose::Check).unwrap();
     let identity = runs(&config.services[0]).identity.clone();
-    let may = identity.is_none_or(|identity| crate::sys::identity::may_become(&identity));
+    let may = identity.is_none_or(|it| crate::sys::identity::obstacle(&it).is_none());
     assert_eq!(checked.warnings(), usize::from(!may));
     assert_eq!(from_command_line(&line, Purpose::Run).is_ok(), may);
 }

@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_program_out_of_reach_of_its_user_is_an_error() {
         let nobody = identity::resolve(Some("nobody"), None, None);
-        if !nobody.is_ok_and(|nobody| nobody.is_some_and(|n| identity::may_become(&n))) {
+        if !nobody.is_ok_and(|nobody| nobody.is_some_and(|n| identity::obstacle(&n).is_none())) {
             return; // Nobody can be named, or become.
         }
         let toml = format!("{SERVICE}user = 'nobody'\n");

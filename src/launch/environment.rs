@@ -2,11 +2,43 @@
 //! `TCPREMOTEIP`), of xinetd (`REMOTE_HOST`), of systemd (`REMOTE_ADDR`) and our own.
 //! `Inetd_SOCK` and `LISTEN_PID` depend on the system and are added by [`crate::sys::spawn`].
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 
 use super::variables::Variables;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::session::SessionId;
+use crate::sys::{FAMILY, Family};
+
+/// Variables that tell a program about its connection. A value from elsewhere would be a lie.
+const FACTS: [&str; 18] = [
+    "Inetd_SOCK",
+    "PROTO",
+    "TCPLOCALIP",
+    "TCPLOCALPORT",
+    "TCPLOCALHOST",
+    "TCPREMOTEIP",
+    "TCPREMOTEPORT",
+    "TCPREMOTEHOST",
+    "REMOTE_ADDR",
+    "REMOTE_PORT",
+    "REMOTE_HOST",
+    "INETD_SERVICE",
+    "INETD_SESSION",
+    "INETD_LOCAL",
+    "INETD_REMOTE",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+];
+
+/// Whether a variable of this name is for us alone to set.
+pub fn is_fact(name: &OsStr) -> bool {
+    FACTS.iter().any(|fact| match FAMILY {
+        Family::Unix => name == *fact,
+        Family::Windows => name.eq_ignore_ascii_case(fact),
+    })
+}
 
 /// The facts of a connection, or of a listening socket for a `wait` server.
 #[derive(Clone, Copy, Debug)]

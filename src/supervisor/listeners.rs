@@ -231,9 +231,9 @@ impl Listeners {
         for service in &config.services {
             let place = config.place(service.position(crate::config::keys::Key::Listen));
             let setup = Setup::new(Arc::clone(service)).map_err(|error| ApplyError::Setup {
-                place: config.place(service.at),
+                place: config.place(error.key.map_or(service.at, |key| service.position(key))),
                 service: Arc::clone(&service.name),
-                error,
+                error: error.error,
             })?;
             let mut endpoints = Vec::with_capacity(service.listen.len());
             for endpoint in &service.listen {

@@ -17,6 +17,7 @@
 //! | `poll` | one queue of readiness events for the front threads |
 //! | `process` | a started program: its end, its tree, how it is stopped |
 //! | `program` | finding an executable by name |
+//! | `secret` | passwords of accounts |
 //! | `service` | inetd as a service of the system: installing, starting, stopping, running as one |
 //! | `signals` | requests to stop or reload from outside |
 //! | `socket` | listening sockets and connections |
@@ -43,8 +44,10 @@ mod platform;
 
 pub use platform::{
     clock, control, desktop, identity, inherited, machine, notify, paths, pipe, poll, process,
-    program, service, signals, socket, spawn, startup, stdio, system_log, terminal, trust,
+    program, secret, service, signals, socket, spawn, startup, stdio, system_log, terminal, trust,
 };
+
+use crate::config::keys::Key;
 
 /// A family of operating systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +174,87 @@ pub struct DesktopHeap {
     pub sessions: u32,
 }
 
+/// Why a name cannot be used as that of a user or a group.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// There is no such user.
+    #[error("there is no user `{0}`")]
+    UnknownUser(String),
+    /// There is no such group.
+    #[error("there is no group `{0}`")]
+    UnknownGroup(String),
+    /// It is the name of a group (Windows).
+    #[error("`{0}` is a group, not a user")]
+    NotAUser(String),
+    /// Nobody can become it.
+    #[error("no program can run as `{0}`, unless inetd itself does and `user` is left out")]
+    OnlyItself(String),
+    /// This system has no such thing.
+    #[error("not available on this system")]
+    Unsupported,
+    /// The lookup failed.
+    #[error("cannot look it up: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Where a password comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// Somebody types it at the console, and it is not shown.
+    Console,
+    /// The first line of standard input.
+    StandardInput,
+}
+
+/// Why a password cannot be kept or forgotten. Each text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// This system has no use for passwords.
+    #[error(
+        "accounts need no password on this system: inetd that runs as root becomes the `user` of a \
+         service without one"
+    )]
+    Unneeded,
+    /// There is no such account.
+    #[error("{0}")]
+    Account(#[from] IdentityError),
+    /// It has none.
+    #[error("`{0}` has no password: a service can run as it without one")]
+    NoPassword(String),
+    /// It cannot be read.
+    #[error("cannot read the password: {0}")]
+    Unreadable(std::io::Error),
+    /// It is not the account's.
+    #[error("the password of `{0}` is another one: nothing was changed")]
+    WrongPassword(String),
+    /// There is nothing to forget.
+    #[error("no password is kept for `{0}`: `inetd secret list` shows for whom there is one")]
+    NotKept(String),
+    /// Only an administrator may.
+    #[error("passwords are kept and read by administrators only: {0}")]
+    NotPermitted(&'static str),
+    /// The store of the system has refused it.
+    #[error("cannot use the system's store for passwords: {0}")]
+    Store(std::io::Error),
+}
+
+/// A program could not be prepared.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct PrepareError {
+    /// The key of the service that it is about, if there is one.
+    pub key: Option<Key>,
+    /// What is wrong.
+    #[source]
+    pub error: std::io::Error,
+}
+
+impl From<std::io::Error> for PrepareError {
+    fn from(error: std::io::Error) -> Self {
+        Self { key: None, error }
+    }
+}
+
 /// A program could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {error}", .stage.as_str())]
@@ -276,6 +360,10 @@ pub struct Installation {
     pub account: Option<String>,
     /// When it starts; `None` is what is usual on the system.
     pub start: Option<StartMode>,
+    /// Other users that services of the configuration run as.
+    pub users: Vec<identity::Identity>,
+    /// Whether one of them does so with its profile loaded (Windows).
+    pub profiles: bool,
 }
 
 /// When a service of the system starts.

@@ -14,7 +14,7 @@ use crate::config::report::Problem;
 use crate::config::source::{Sources, Span, Spanned};
 use crate::config::suggest::nearest;
 use crate::config::{Builtin, Io, Limit, OverLimit, SocketOptions, Stderr, Tree};
-use crate::sys::identity;
+use crate::sys::{IdentityError, identity};
 
 /// A service before its names are looked up.
 pub(super) struct Draft {
@@ -29,6 +29,7 @@ pub(super) struct Draft {
     pub(super) user: Option<Spanned<String>>,
     pub(super) group: Option<Spanned<String>>,
     pub(super) groups: Option<Vec<Spanned<String>>>,
+    pub(super) profile: bool,
     pub(super) restrict: bool,
     pub(super) cwd: Option<Spanned<PathBuf>>,
     pub(super) env: Vec<(String, String)>,
@@ -73,6 +74,7 @@ impl Draft {
             user: None,
             group: None,
             groups: None,
+            profile: false,
             restrict: false,
             cwd: None,
             env: Vec::new(),
@@ -143,6 +145,7 @@ impl Draft {
             Key::User => self.user = Some(check.text()?),
             Key::Group => self.group = Some(check.text()?),
             Key::Groups => self.groups = Some(check.list()?),
+            Key::Profile => self.profile = check.boolean()?,
             Key::Restrict => self.restrict = check.boolean()?,
             Key::Cwd => self.cwd = Some(path(check, sources)?),
             Key::Env => self.env = super::environment::variables(check)?,
@@ -209,10 +212,7 @@ fn interface(check: &mut Check<'_>) -> Option<String> {
     Some(name)
 }
 
-fn id(
-    check: &mut Check<'_>,
-    lookup: fn(&str) -> Result<u32, identity::IdentityError>,
-) -> Option<u32> {
+fn id(check: &mut Check<'_>, lookup: fn(&str) -> Result<u32, IdentityError>) -> Option<u32> {
     let name = check.text()?.value;
     match lookup(&name) {
         Ok(id) => Some(id),

@@ -1,35 +1,14 @@
 //! The environment of a program, apart from the facts of its connection.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use super::check::Check;
 use crate::config::raw::Data;
 use crate::config::report::Problem;
+use crate::launch::environment::is_fact;
 use crate::sys::{FAMILY, Family, paths};
-
-/// Variables that tell a program about its connection. A value from elsewhere would be a lie.
-const FACTS: [&str; 18] = [
-    "Inetd_SOCK",
-    "PROTO",
-    "TCPLOCALIP",
-    "TCPLOCALPORT",
-    "TCPLOCALHOST",
-    "TCPREMOTEIP",
-    "TCPREMOTEPORT",
-    "TCPREMOTEHOST",
-    "REMOTE_ADDR",
-    "REMOTE_PORT",
-    "REMOTE_HOST",
-    "INETD_SERVICE",
-    "INETD_SESSION",
-    "INETD_LOCAL",
-    "INETD_REMOTE",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-];
 
 /// Reads the table `env`.
 pub(super) fn variables(check: &mut Check<'_>) -> Option<Vec<(String, String)>> {
@@ -42,7 +21,7 @@ pub(super) fn variables(check: &mut Check<'_>) -> Option<Vec<(String, String)>> 
             let message = format!("`{}` cannot be the name of a variable", name.value);
             let help = "a name has at least one character, and no `=`";
             check.problems.push(Problem::error(name.span, message).help(help));
-        } else if FACTS.iter().any(|fact| same(fact, &name.value)) {
+        } else if is_fact(OsStr::new(&name.value)) {
             let message = format!("`{}` cannot be set here", name.value);
             let help = "inetd sets it for each connection";
             check.problems.push(Problem::error(name.span, message).help(help));
@@ -77,36 +56,48 @@ pub(super) struct Environments {
     made: HashMap<Ingredients, Arc<Vec<(OsString, OsString)>>>,
 }
 
-type Ingredients = (Vec<(String, String)>, Vec<String>, bool);
+type Ingredients = (Vec<(String, String)>, Vec<String>, Kind);
+
+/// What a program is besides its own variables.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Kind {
+    /// It is at a terminal, and has a TERM.
+    pub(super) terminal: bool,
+    /// It has our user, and more of our variables, which it needs to load; another user has its
+    /// own.
+    pub(super) our_user: bool,
+}
 
 impl Environments {
     pub(super) fn new() -> Self {
         Self { own: std::env::vars_os().collect(), made: HashMap::new() }
     }
 
-    /// Our own variables that a pattern of `pass_env` lets through, and those of `env`. Programs at
-    /// a terminal have a TERM.
+    /// Our own variables that a pattern of `pass_env` lets through, those of `env`, and what `kind`
+    /// adds.
     pub(super) fn make(
         &mut self,
         env: &[(String, String)],
         pass_env: &[String],
-        terminal: bool,
+        kind: Kind,
     ) -> Arc<Vec<(OsString, OsString)>> {
-        let ingredients = (env.to_vec(), pass_env.to_vec(), terminal);
+        let ingredients = (env.to_vec(), pass_env.to_vec(), kind);
         if let Some(made) = self.made.get(&ingredients) {
             return Arc::clone(made);
         }
         let passed = |name: &str| {
-            let listed =
-                pass_env.iter().map(String::as_str).chain(paths::ALWAYS_PASSED.iter().copied());
+            let always = if kind.our_user { paths::ALWAYS_PASSED } else { &[] };
+            let listed = pass_env.iter().map(String::as_str).chain(always.iter().copied());
             listed.into_iter().any(|pattern| covers(pattern, name))
-                && !FACTS.iter().any(|fact| same(fact, name))
+                && !is_fact(OsStr::new(name))
                 && !env.iter().any(|(set, _)| same(set, name))
         };
         let own = self.own.iter().filter(|(name, _)| name.to_str().is_some_and(passed)).cloned();
         let set = env.iter().map(|(name, value)| (name.into(), value.into()));
         let mut environment: Vec<(OsString, OsString)> = own.chain(set).collect();
-        if terminal && FAMILY == Family::Unix && !environment.iter().any(|(name, _)| name == "TERM")
+        if kind.terminal
+            && FAMILY == Family::Unix
+            && !environment.iter().any(|(name, _)| name == "TERM")
         {
             // What nearly every terminal understands: ours is whatever the peer has.
             environment.push(("TERM".into(), "xterm-256color".into()));
@@ -137,6 +128,8 @@ fn same(a: &str, b: &str) -> bool {
 mod tests {
     use super::*;
 
+    const PLAIN: Kind = Kind { terminal: false, our_user: true };
+
     fn environments(own: &[(&str, &str)]) -> Environments {
         let own = own.iter().map(|(name, value)| (name.into(), value.into())).collect();
         Environments { own, made: HashMap::new() }
@@ -159,11 +152,11 @@ mod tests {
         let env = [("TZ".to_owned(), "CET".to_owned())];
         let listed = ["PATH".to_owned(), "LC_*".to_owned(), "TZ".to_owned()];
         assert_eq!(
-            names(&environments.make(&env, &listed, false)),
+            names(&environments.make(&env, &listed, PLAIN)),
             ["LC_ALL=C", "PATH=/bin", "TZ=CET"]
         );
-        let all = environments.make(&[], &["*".to_owned()], false);
+        let all = environments.make(&[], &["*".to_owned()], PLAIN);
         assert_eq!(names(&all), ["LC_ALL=C", "PATH=/bin", "SECRET=x", "TZ=UTC"]);
-        assert!(Arc::ptr_eq(&all, &environments.make(&[], &["*".to_owned()], false)));
+        assert!(Arc::ptr_eq(&all, &environments.make(&[], &["*".to_owned()], PLAIN)));
     }
 }

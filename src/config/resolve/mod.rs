@@ -53,6 +53,7 @@ pub(crate) fn resolve(
         search: std::env::var_os("PATH"),
         programs: None,
         near: HashMap::new(),
+        users: None,
         names: Names::new(has_ipv6()),
         environments: Environments::new(),
         conflicts: Conflicts::default(),
@@ -94,6 +95,8 @@ struct Resolver {
     programs: Option<Vec<String>>,
     /// The nearest of them to each missing one.
     near: HashMap<String, Option<String>>,
+    /// The names of all users, read when the first one is missing.
+    users: Option<Vec<String>>,
     names: Names,
     environments: Environments,
     conflicts: Conflicts,

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use super::Resolver;
 use super::draft::Draft;
+use super::environment::Kind;
 use crate::config::keys::Key;
 use crate::config::report::Problem;
 use crate::config::source::{Span, Spanned};
-use crate::config::suggest::nearest;
+use crate::config::suggest::{did_you_mean, nearest};
 use crate::config::{Io, Program, Purpose};
-use crate::sys::identity::{self, Identity, IdentityError};
-use crate::sys::{paths, program};
+use crate::sys::identity::{self, Identity};
+use crate::sys::{IdentityError, paths, program};
 
 impl Resolver {
     /// The program of a service; what is wrong with it is a problem.
@@ -28,12 +29,15 @@ impl Resolver {
             (None, Some(cwd)) => cwd.clone(),
             (None, None) => paths::default_cwd(&path),
         };
+        let identity = identity?;
+        let kind = Kind { terminal: draft.io == Io::Pty, our_user: identity.is_none() };
         Some(Program {
             path,
             argv,
-            environment: self.environments.make(&draft.env, &draft.pass_env, draft.io == Io::Pty),
+            environment: self.environments.make(&draft.env, &draft.pass_env, kind),
             cwd,
-            identity: identity?,
+            identity,
+            profile: draft.profile,
             restrict: draft.restrict,
             umask: draft.umask,
             nice: draft.nice,
@@ -126,38 +130,51 @@ impl Resolver {
         let found = identity::resolve(user.as_deref(), group.as_deref(), groups.as_deref());
         let first = [Key::User, Key::Group, Key::Groups].iter().find_map(|key| draft.span(*key));
         match (found, first) {
-            (Ok(Some(identity)), Some(span)) if !identity::may_become(&identity) => {
-                self.cannot_become(&identity, span);
+            (Ok(Some(identity)), Some(span)) => {
+                if let Some(obstacle) = identity::obstacle(&identity) {
+                    self.cannot_become(&identity, span, obstacle);
+                }
                 Some(Some(identity))
             }
             (Ok(identity), _) => Some(identity),
             (Err(error), span) => {
                 let span = span_of(draft, &error).or(span)?;
-                self.problems.push(
-                    Problem::error(span, error.to_string())
-                        .help("write the name or the number of an account of this machine"),
-                );
+                let near = match &error {
+                    IdentityError::UnknownUser(name) => self.near_user(name),
+                    _ => None,
+                };
+                let help = near.unwrap_or_else(|| identity::SPELLINGS.to_owned());
+                self.problems.push(Problem::error(span, error.to_string()).help(help));
                 None
             }
         }
     }
 
-    fn cannot_become(&mut self, identity: &Identity, span: Span) {
+    /// A user with a name like this one. Domains are not searched.
+    fn near_user(&mut self, name: &str) -> Option<String> {
+        let users = self.users.get_or_insert_with(identity::known_users);
+        let name = name.rsplit('\\').next().unwrap_or(name);
+        did_you_mean(name, users.iter().map(String::as_str))
+    }
+
+    fn cannot_become(&mut self, identity: &Identity, span: Span, obstacle: String) {
         let message = format!("this process cannot become the user `{}`", identity.name);
         let problem = match self.purpose {
             Purpose::Run | Purpose::Service => Problem::error(span, message),
             Purpose::Check => Problem::warning(span, message),
+            // Another account than ours will run it.
+            Purpose::Install => return,
         };
-        self.problems.push(problem.help(
-            "run inetd as root (or with CAP_SETUID and CAP_SETGID), or run the program as yourself",
-        ));
+        self.problems.push(problem.help(obstacle));
     }
 }
 
 /// The place of a name that does not exist.
 fn span_of(draft: &Draft, error: &IdentityError) -> Option<Span> {
     match error {
-        IdentityError::UnknownUser(_) => draft.user.as_ref().map(|user| user.span),
+        IdentityError::UnknownUser(_)
+        | IdentityError::NotAUser(_)
+        | IdentityError::OnlyItself(_) => draft.user.as_ref().map(|user| user.span),
         IdentityError::UnknownGroup(name) => {
             let listed = draft.groups.iter().flatten();
             draft.group.iter().chain(listed).find(|group| group.value == *name).map(|g| g.span)

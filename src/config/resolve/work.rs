@@ -33,7 +33,7 @@ impl Resolver {
             return None;
         }
         if draft.span(Key::Run).is_some() {
-            return self.program(draft).map(Work::Program);
+            return self.program(draft).map(|program| Work::Program(Box::new(program)));
         }
         self.no_program(raw, draft);
         if let Some(builtin) = &draft.builtin {

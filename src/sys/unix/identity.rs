@@ -5,6 +5,11 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
+use crate::sys::IdentityError;
+
+/// How an account is written, for an error message.
+pub const SPELLINGS: &str = "write the name or the number of an account of this machine";
+
 /// Who a program runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -16,23 +21,6 @@ pub struct Identity {
     pub groups: Vec<u32>,
     /// The user's name, for records.
     pub name: String,
-}
-
-/// Why a name cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum IdentityError {
-    /// There is no such user.
-    #[error("there is no user `{0}`")]
-    UnknownUser(String),
-    /// There is no such group.
-    #[error("there is no group `{0}`")]
-    UnknownGroup(String),
-    /// This system has no such thing.
-    #[error("not available on this system")]
-    Unsupported,
-    /// The lookup failed.
-    #[error("cannot look it up: {0}")]
-    System(#[from] io::Error),
 }
 
 /// Looks up who a program shall run as. Without `group` it is the user's own group, without
@@ -124,14 +112,23 @@ pub(super) fn group_name(id: u32) -> String {
     found.ok().flatten().unwrap_or_else(|| id.to_string())
 }
 
-/// Whether this process may start programs as `identity`.
-pub fn may_become(_identity: &Identity) -> bool {
+/// Names of users that somebody may have meant: those of this machine.
+pub fn known_users() -> Vec<String> {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    users.lines().filter_map(|line| line.split(':').next()).map(str::to_owned).collect()
+}
+
+/// Why this process cannot start programs as `identity`, and what to do about it; `None` if it can.
+pub fn obstacle(_identity: &Identity) -> Option<String> {
     // The capabilities that count are CAP_SETUID and CAP_SETGID; as root one has them.
     let sets = rustix::thread::capabilities(None);
-    sets.is_ok_and(|sets| {
+    let may = sets.is_ok_and(|sets| {
         use rustix::thread::CapabilitySet;
         sets.effective.contains(CapabilitySet::SETUID | CapabilitySet::SETGID)
-    })
+    });
+    let help =
+        "run inetd as root (or with CAP_SETUID and CAP_SETGID), or run the program as yourself";
+    (!may).then(|| help.to_owned())
 }
 
 /// An id that is written as a number. The largest one means "leave it as it is" to setresuid(2),

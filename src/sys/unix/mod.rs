@@ -12,6 +12,7 @@ pub mod pipe;
 pub mod poll;
 pub mod process;
 pub mod program;
+pub mod secret;
 pub mod service;
 pub mod signals;
 pub mod socket;

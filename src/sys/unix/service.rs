@@ -255,6 +255,8 @@ mod tests {
             format: None,
             account: None,
             start: None,
+            users: Vec::new(),
+            profiles: false,
         }
     }
 

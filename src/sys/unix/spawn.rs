@@ -23,7 +23,7 @@ use super::stdio::Output;
 use super::terminal;
 use crate::config::{Program, Resource};
 use crate::launch::variables::Variables;
-use crate::sys::{SpawnError, SpawnStage};
+use crate::sys::{PrepareError, SpawnError, SpawnStage};
 
 /// Bytes of stack for the child. It needs a few hundred.
 const STACK: usize = 32 * 1024;
@@ -53,7 +53,7 @@ struct Ids {
 impl Prepared {
     /// # Errors
     /// A NUL byte in a name, an argument or a variable.
-    pub fn new(program: &Program) -> io::Result<Self> {
+    pub fn new(program: &Program) -> Result<Self, PrepareError> {
         let text = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::from);
         let mut limits = Vec::new();
         if let Some(nofile) = startup::original_nofile() {

@@ -78,6 +78,13 @@ pub(super) fn create(order: Order<'_>) -> io::Result<Process> {
     start.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
     [start.StartupInfo.hStdInput, start.StartupInfo.hStdOutput, start.StartupInfo.hStdError] =
         stdio;
+    // Of the same name as ours is a desktop that another logon has no right to. An empty name makes
+    // the system look for the one of that logon, and make it if there is none ("Process Connection
+    // to a Window Station").
+    let mut desktop = [0_u16];
+    if order.token.is_some_and(Token::has_own_logon) {
+        start.StartupInfo.lpDesktop = desktop.as_mut_ptr();
+    }
     // The system may write to it.
     let mut command_line = order.command_line;
     let mut information = PROCESS_INFORMATION::default();

@@ -28,7 +28,7 @@ impl Environment {
     ///
     /// # Errors
     /// `InvalidInput` for a name that is empty or has a `=` in it, and for a NUL.
-    pub(super) fn new(variables: &[(OsString, OsString)]) -> io::Result<Self> {
+    pub(super) fn new(variables: &[&(OsString, OsString)]) -> io::Result<Self> {
         let mut entries = variables
             .iter()
             .map(|(name, value)| Entry::new(name, value))
@@ -127,7 +127,8 @@ mod tests {
 
     fn environment(variables: &[(&str, &str)]) -> io::Result<Environment> {
         let owned = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
-        Environment::new(&variables.iter().map(owned).collect::<Vec<_>>())
+        let owned: Vec<_> = variables.iter().map(owned).collect();
+        Environment::new(&owned.iter().collect::<Vec<_>>())
     }
 
     #[test]

@@ -1,50 +1,45 @@
-//! Users and groups. Programs run as the daemon's own user on Windows.
+//! Users. They are looked up once, when the configuration is loaded; groups are Unix's.
 
-use std::io;
+use super::account::{self, Account, Kind};
+use super::privileges::{self, Privilege};
+use super::security::own_user;
+use super::token;
+use crate::sys::IdentityError;
+
+/// How an account is written, for an error message.
+pub const SPELLINGS: &str = "write LocalService, NetworkService, 'NT SERVICE\\NAME', 'name' for an \
+                             account of this machine, 'DOMAIN\\name' or name@domain, or \
+                             'DOMAIN\\name$' for a managed service account";
 
 /// Who a program runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// User id.
-    pub user: u32,
-    /// Group id.
-    pub group: u32,
-    /// Supplementary groups.
-    pub groups: Vec<u32>,
-    /// The user's name, for records.
+    /// The account's name, for records.
     pub name: String,
-}
-
-/// Why a name cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum IdentityError {
-    /// There is no such user.
-    #[error("there is no user `{0}`")]
-    UnknownUser(String),
-    /// There is no such group.
-    #[error("there is no group `{0}`")]
-    UnknownGroup(String),
-    /// This system has no such thing.
-    #[error("not available on this system")]
-    Unsupported,
-    /// The lookup failed.
-    #[error("cannot look it up: {0}")]
-    System(#[from] io::Error),
+    pub(super) account: Account,
 }
 
 /// Looks up who a program shall run as. `None` is the daemon's own user.
 ///
 /// # Errors
-/// `Unsupported` if anybody is named.
+/// There is no such account, or nobody can become it; there are no groups to choose.
 pub fn resolve(
     user: Option<&str>,
     group: Option<&str>,
     groups: Option<&[String]>,
 ) -> Result<Option<Identity>, IdentityError> {
-    if user.is_none() && group.is_none() && groups.is_none() {
+    if group.is_some() || groups.is_some() {
+        return Err(IdentityError::Unsupported);
+    }
+    let Some(user) = user else { return Ok(None) };
+    let account = Account::find(user)?;
+    if account.sid == own_user()? {
         return Ok(None);
     }
-    Err(IdentityError::Unsupported)
+    if account.kind == Kind::System {
+        return Err(IdentityError::OnlyItself(account.name));
+    }
+    Ok(Some(Identity { name: account.name.clone(), account }))
 }
 
 /// The user id of a name or a number: there are none here.
@@ -57,7 +52,76 @@ pub fn group_id(_name: &str) -> Result<u32, IdentityError> {
     Err(IdentityError::Unsupported)
 }
 
-/// Whether this process may start programs as `identity`.
-pub fn may_become(_identity: &Identity) -> bool {
-    false
+/// Names of users that somebody may have meant.
+pub fn known_users() -> Vec<String> {
+    account::names()
+}
+
+/// Why this process cannot start programs as `identity`, and what to do about it; `None` if it can,
+/// as far as that can be told before it is tried.
+pub fn obstacle(identity: &Identity) -> Option<String> {
+    let kind = identity.account.kind;
+    let needed = needed(kind);
+    let token = token::own(token::QUERY).ok()?;
+    let held = privileges::held(&token, needed).ok()?;
+    let service = "run inetd as a service that was installed with this configuration (`inetd \
+                   service install`), or with `inetd service install --account LocalSystem`";
+    if let Some(missing) = needed.iter().find(|privilege| !held.contains(privilege)) {
+        let (name, policy) = (missing.name(), missing.policy());
+        return Some(format!("it lacks {name} (\"{policy}\"): {service}"));
+    }
+    if kind == Kind::Person && !token::is_administrator().ok()? {
+        return Some(
+            "only administrators and LocalSystem can read the password that `inetd secret set` \
+             has kept: use `inetd service install --account LocalSystem`"
+                .into(),
+        );
+    }
+    None
+}
+
+/// What it takes to start programs as an account of this kind.
+pub(super) fn needed(kind: Kind) -> &'static [Privilege] {
+    const ALWAYS: [Privilege; 3] =
+        [Privilege::AssignPrimaryToken, Privilege::IncreaseQuota, Privilege::Tcb];
+    match kind {
+        // With its password anybody may log an account on.
+        Kind::Person => &ALWAYS[..2],
+        Kind::System | Kind::Service | Kind::Managed => &ALWAYS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_user_needs_no_change() {
+        let user = std::env::var("USERNAME").unwrap();
+        assert_eq!(resolve(Some(&user), None, None).unwrap(), None);
+        assert_eq!(resolve(None, None, None).unwrap(), None);
+        assert!(resolve(None, Some("Users"), None).is_err());
+    }
+
+    #[test]
+    fn nobody_becomes_the_system() {
+        let error = resolve(Some("LocalSystem"), None, None).unwrap_err().to_string();
+        assert!(error.contains("no program can run as `LocalSystem`"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_privilege_is_named() {
+        let identity = resolve(Some("LocalService"), None, None).unwrap().unwrap();
+        let token = token::own(token::QUERY).unwrap();
+        let all = needed(identity.account.kind);
+        let held = privileges::held(&token, all).unwrap();
+        match obstacle(&identity) {
+            None => assert_eq!(held.len(), all.len()),
+            Some(text) => {
+                let missing = all.iter().find(|privilege| !held.contains(privilege)).unwrap();
+                assert!(text.contains(missing.name()), "{text}");
+                assert!(text.contains("inetd service install"), "{text}");
+            }
+        }
+    }
 }

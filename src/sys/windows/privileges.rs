@@ -2,12 +2,13 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::windows::io::OwnedHandle;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr;
 
 use windows_sys::Win32::Foundation::LUID;
 use windows_sys::Win32::Security::{
-    LUID_AND_ATTRIBUTES, LookupPrivilegeValueW, TOKEN_PRIVILEGES, TokenPrivileges,
+    AdjustTokenPrivileges, LUID_AND_ATTRIBUTES, LookupPrivilegeValueW, SE_PRIVILEGE_ENABLED,
+    TOKEN_ADJUST_PRIVILEGES, TOKEN_PRIVILEGES, TOKEN_QUERY, TokenPrivileges,
 };
 
 use super::handle::{check, wide};
@@ -18,8 +19,14 @@ use super::token;
 pub(super) enum Privilege {
     /// To start a program with a token that is not made of our own.
     AssignPrimaryToken,
+    /// To give a program the memory that its user may have.
+    IncreaseQuota,
     /// To log an account on that has no password.
     Tcb,
+    /// To read a profile.
+    Backup,
+    /// To load a profile.
+    Restore,
 }
 
 impl Privilege {
@@ -27,7 +34,21 @@ impl Privilege {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::AssignPrimaryToken => "SeAssignPrimaryTokenPrivilege",
+            Self::IncreaseQuota => "SeIncreaseQuotaPrivilege",
             Self::Tcb => "SeTcbPrivilege",
+            Self::Backup => "SeBackupPrivilege",
+            Self::Restore => "SeRestorePrivilege",
+        }
+    }
+
+    /// Its name in "User Rights Assignment" (secpol.msc).
+    pub(super) fn policy(self) -> &'static str {
+        match self {
+            Self::AssignPrimaryToken => "Replace a process level token",
+            Self::IncreaseQuota => "Adjust memory quotas for a process",
+            Self::Tcb => "Act as part of the operating system",
+            Self::Backup => "Back up files and directories",
+            Self::Restore => "Restore files and directories",
         }
     }
 
@@ -58,6 +79,28 @@ pub(super) fn held(token: &OwnedHandle, wanted: &[Privilege]) -> io::Result<Vec<
         }
     }
     Ok(held)
+}
+
+/// Enables those that this process has: most calls use no other ones.
+pub(super) fn enable(privileges: &[Privilege]) -> io::Result<()> {
+    let token = token::own(TOKEN_QUERY | TOKEN_ADJUST_PRIVILEGES)?;
+    for entry in luids(&held(&token, privileges)?)? {
+        let entry = LUID_AND_ATTRIBUTES { Attributes: SE_PRIVILEGE_ENABLED, ..entry };
+        let enabled = TOKEN_PRIVILEGES { PrivilegeCount: 1, Privileges: [entry] };
+        // SAFETY: an open handle and a structure with one entry; null is no wish to know what was
+        // before.
+        check(unsafe {
+            AdjustTokenPrivileges(
+                token.as_raw_handle(),
+                0,
+                &raw const enabled,
+                0,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// Privileges for a call that takes a list of them.

@@ -2,6 +2,7 @@
 //! Service Control Manager; `body` is the service itself.
 
 mod body;
+mod rights;
 mod security;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use self::body::run;
 pub(super) use self::body::{requests, started, starting, stopping};
 pub(super) use self::security::SERVICE_SID;
 use super::handle::check;
+use super::privileges::Privilege;
 use super::{paths, quote, system_log};
 use crate::sys::{Installation, ServiceError, ServiceStatus, StartMode};
 
@@ -62,10 +64,13 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// The account does not exist.
 pub fn plan(installation: &Installation) -> Result<String, ServiceError> {
     let command = command_line(installation).map_err(|e| ServiceError::System("install", e))?;
+    let account = security::account(installation.account.as_deref())?;
+    let rights = rights::needed_by(&account, installation)?;
+    let rights: String =
+        rights.iter().map(|right| format!("right    {}\n", right.name())).collect();
     Ok(format!(
-        "service  {NAME} ({DISPLAY_NAME})\ncommand  {}\naccount  {}\nstart    {}\nlog      {}\n",
+        "service  {NAME} ({DISPLAY_NAME})\ncommand  {}\naccount  {account}\n{rights}start    {}\nlog      {}\n",
         String::from_utf16_lossy(command.strip_suffix(&[0]).unwrap_or(&command)),
-        security::account(installation.account.as_deref())?,
         start_text(start_mode(installation)),
         paths::service_log().display(),
     ))
@@ -76,6 +81,7 @@ pub fn plan(installation: &Installation) -> Result<String, ServiceError> {
 pub fn install(installation: &Installation) -> Result<Vec<String>, ServiceError> {
     let what = "install the service";
     let account = security::account(installation.account.as_deref())?;
+    let rights = rights::needed_by(&account, installation)?;
     let command = command_line(installation).map_err(|error| ServiceError::System(what, error))?;
     let manager = manager(ServiceManagerAccess::CONNECT | ServiceManagerAccess::CREATE_SERVICE)?;
     let info = ServiceInfo {
@@ -101,9 +107,10 @@ pub fn install(installation: &Installation) -> Result<Vec<String>, ServiceError>
         }
         explain(what, error)
     })?;
-    configure(&service, installation, &account, &command).map_err(|error| {
+    configure(&service, installation, &account, &rights, &command).map_err(|error| {
         // Whatever goes wrong with that is less interesting than why it is done.
         drop(service.delete());
+        drop(rights::take_away());
         drop(system_log::unregister());
         explain(what, error)
     })
@@ -114,6 +121,7 @@ fn configure(
     service: &Service,
     installation: &Installation,
     account: &str,
+    rights: &[Privilege],
     command: &[u16],
 ) -> io::Result<Vec<String>> {
     set_command(service, command)?;
@@ -146,7 +154,8 @@ fn configure(
     }
     // Other accounts were chosen because of what they may do.
     if account == security::VIRTUAL_ACCOUNT {
-        steps.push(("fewer privileges", security::set_privileges(service)));
+        steps.push(("the right to start programs as other users", rights::give(rights)));
+        steps.push(("fewer privileges", security::set_privileges(service, rights)));
     }
     let mut missing = Vec::new();
     for (name, result) in steps {
@@ -167,6 +176,7 @@ pub fn uninstall() -> Result<(), ServiceError> {
     let service = open(ServiceAccess::DELETE | ServiceAccess::STOP | ServiceAccess::QUERY_STATUS)?;
     stop_service(&service, what)?;
     service.delete().map_err(|error| explain(what, system(error)))?;
+    rights::take_away().map_err(|error| explain("take the rights of its account away", error))?;
     system_log::unregister().map_err(|error| explain("take the source of events away", error))
 }
 
@@ -358,7 +368,9 @@ fn explain(what: &'static str, error: io::Error) -> ServiceError {
 
 /// Whether this Windows (or Wine) has no such thing at all.
 fn is_unsupported(error: &io::Error) -> bool {
-    [ERROR_INVALID_LEVEL, ERROR_CALL_NOT_IMPLEMENTED, ERROR_NOT_SUPPORTED].contains(&code(error))
+    error.kind() == io::ErrorKind::Unsupported
+        || [ERROR_INVALID_LEVEL, ERROR_CALL_NOT_IMPLEMENTED, ERROR_NOT_SUPPORTED]
+            .contains(&code(error))
 }
 
 /// The number of an error of the system; 0 for an error of our own.

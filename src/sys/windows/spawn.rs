@@ -33,8 +33,9 @@ use super::stdio::Output;
 use super::terminal;
 use super::token::Token;
 use crate::config::Program;
+use crate::launch::environment::is_fact;
 use crate::launch::variables::Variables;
-use crate::sys::{SpawnError, SpawnStage};
+use crate::sys::{PrepareError, SpawnError, SpawnStage};
 
 /// A program in the system's form: all that is the same for every start of a service.
 #[derive(Debug)]
@@ -53,20 +54,26 @@ impl Prepared {
     /// # Errors
     /// A NUL character in a name, an argument or a variable, arguments that a batch file cannot
     /// get, limits out of range, and what this system cannot do.
-    pub fn new(program: &Program) -> io::Result<Self> {
-        if program.identity.is_some() || program.nice.is_some() {
-            let text = "other users and nice values are not available on Windows";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    pub fn new(program: &Program) -> Result<Self, PrepareError> {
+        if program.nice.is_some() {
+            let text = "nice values are not available on Windows";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text).into());
         }
         let (application, command_line) = command(&program.path, &program.argv)?;
+        let token = Token::new(program)?;
+        let theirs = token.as_ref().map(Token::variables).transpose()?.unwrap_or_default();
+        // What the service sets itself, or passes on, wins.
+        let own = program.environment.iter();
+        let variables: Vec<_> =
+            own.chain(theirs.iter().filter(|(name, _)| !is_fact(name))).collect();
         Ok(Self {
             path: program.path.clone(),
             application,
             command_line,
-            environment: Environment::new(&program.environment)?,
+            environment: Environment::new(&variables)?,
             directory: wide(program.cwd.as_os_str())?,
             limits: JobLimits::new(program.tree, &program.limits, program.restrict)?,
-            token: Token::new(program.restrict)?.map(Arc::new),
+            token: token.map(Arc::new),
         })
     }
 

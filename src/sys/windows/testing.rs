@@ -51,6 +51,7 @@ pub(super) fn program(mode: &str, arguments: &[&str]) -> Program {
         environment: Arc::new(environment),
         cwd: std::env::temp_dir(),
         identity: None,
+        profile: false,
         restrict: false,
         umask: super::startup::UMASK,
         nice: None,

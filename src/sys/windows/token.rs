@@ -1,24 +1,32 @@
 //! Tokens: who a process is and what it may do.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr;
 
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Security::{
-    CreateRestrictedToken, DISABLE_MAX_PRIVILEGE, GetLengthSid, GetTokenInformation,
-    LUID_AND_ATTRIBUTES, SID_AND_ATTRIBUTES, SetTokenInformation, TOKEN_ACCESS_MASK,
-    TOKEN_ADJUST_DEFAULT, TOKEN_ASSIGN_PRIMARY, TOKEN_DUPLICATE, TOKEN_INFORMATION_CLASS,
-    TOKEN_MANDATORY_LABEL, TOKEN_QUERY, TOKEN_USER, TokenIntegrityLevel, TokenUser,
+    CheckTokenMembership, CreateRestrictedToken, DISABLE_MAX_PRIVILEGE, GetLengthSid,
+    GetTokenInformation, LUID_AND_ATTRIBUTES, SID_AND_ATTRIBUTES, SetTokenInformation,
+    TOKEN_ACCESS_MASK, TOKEN_ADJUST_DEFAULT, TOKEN_ASSIGN_PRIMARY, TOKEN_DUPLICATE,
+    TOKEN_INFORMATION_CLASS, TOKEN_MANDATORY_LABEL, TOKEN_QUERY, TOKEN_USER, TokenIntegrityLevel,
+    TokenUser,
 };
 use windows_sys::Win32::System::SystemServices::SE_GROUP_INTEGRITY;
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
+use super::account::SYSTEM;
 use super::handle::{check, own as owned};
+use super::identity::Identity;
+use super::logon::log_on;
 use super::privileges::{self, Privilege};
+use super::profile::{self, Profile};
 use super::security::{Sid, text_of};
+use crate::config::Program;
+use crate::config::keys::Key;
+use crate::sys::PrepareError;
 
-const SYSTEM: &str = "S-1-5-18";
 const ADMINISTRATORS: &str = "S-1-5-32-544";
 /// The integrity level of programs that can change almost nothing.
 const LOW: &str = "S-1-16-4096";
@@ -29,24 +37,47 @@ const POWERS: [Privilege; 2] = [Privilege::Tcb, Privilege::AssignPrimaryToken];
 /// What programs of a service are started with, instead of our own token.
 #[derive(Debug)]
 pub(super) struct Token {
+    /// Before the token, because it has to end first.
+    _profile: Option<Profile>,
     handle: OwnedHandle,
+    /// It belongs to a logon of its own, of another user than ours.
+    own_logon: bool,
 }
 
 impl Token {
-    /// The token for the programs of a service; `None` is our own. `restrict`: without privileges,
-    /// administrators' rights and the right to change anything of normal integrity.
+    /// The token for the programs of a service; `None` is our own, with all that we may do.
     ///
     /// # Errors
-    /// The system has refused it.
-    pub(super) fn new(restrict: bool) -> io::Result<Option<Self>> {
-        let handle = if restrict {
-            restricted(&own(FOR_PROGRAMS)?)?
-        } else if let Some(handle) = without_powers()? {
-            handle
-        } else {
-            return Ok(None);
+    /// The account cannot be logged on, or its profile cannot be loaded.
+    pub(super) fn new(program: &Program) -> Result<Option<Self>, PrepareError> {
+        let of = |key| move |error| PrepareError { key: Some(key), error };
+        let Some(Identity { account, .. }) = &program.identity else {
+            let handle = if program.restrict {
+                Some(restricted(&own(FOR_PROGRAMS)?).map_err(of(Key::Restrict))?)
+            } else {
+                without_powers()?
+            };
+            return Ok(handle.map(|handle| Self { _profile: None, handle, own_logon: false }));
         };
-        Ok(Some(Self { handle }))
+        let user = log_on(account).map_err(of(Key::User))?;
+        let profile = if program.profile {
+            Some(Profile::load(&user, account).map_err(of(Key::Profile))?)
+        } else {
+            None
+        };
+        let handle =
+            if program.restrict { restricted(&user).map_err(of(Key::Restrict))? } else { user };
+        Ok(Some(Self { _profile: profile, handle, own_logon: true }))
+    }
+
+    /// What its user finds in the environment, if it is not ours.
+    pub(super) fn variables(&self) -> io::Result<Vec<(OsString, OsString)>> {
+        if self.own_logon { profile::variables(&self.handle) } else { Ok(Vec::new()) }
+    }
+
+    /// Whether it belongs to a logon of its own, which has a desktop of its own.
+    pub(super) fn has_own_logon(&self) -> bool {
+        self.own_logon
     }
 
     /// For a call.
@@ -55,8 +86,10 @@ impl Token {
     }
 }
 
+/// To look at a token.
+pub(super) const QUERY: TOKEN_ACCESS_MASK = TOKEN_QUERY;
 /// What CreateProcessAsUserW needs of a token, and we to change it before.
-const FOR_PROGRAMS: TOKEN_ACCESS_MASK =
+pub(super) const FOR_PROGRAMS: TOKEN_ACCESS_MASK =
     TOKEN_QUERY | TOKEN_DUPLICATE | TOKEN_ASSIGN_PRIMARY | TOKEN_ADJUST_DEFAULT;
 
 /// The token of this process.
@@ -112,6 +145,17 @@ fn without_powers() -> io::Result<Option<OwnedHandle>> {
     }
     let powers = privileges::luids(&powers)?;
     filtered(&token, 0, &[], &powers).map(Some)
+}
+
+/// Whether this process has the rights of the administrators, as the system itself has.
+pub(super) fn is_administrator() -> io::Result<bool> {
+    let administrators = Sid::parse(ADMINISTRATORS)?;
+    let mut is_member = 0;
+    // SAFETY: null is our own token; a valid SID and a valid pointer.
+    check(unsafe {
+        CheckTokenMembership(ptr::null_mut(), administrators.pointer(), &raw mut is_member)
+    })?;
+    Ok(is_member != 0)
 }
 
 /// A token that can do as little as possible with the same user.
@@ -172,20 +216,23 @@ fn filtered(
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::program;
     use super::*;
 
     #[test]
     fn a_restricted_token_has_the_same_user() {
-        let token = Token::new(true).unwrap().unwrap();
-        let own = own(TOKEN_QUERY).unwrap();
+        let program = Program { restrict: true, ..program("echo", &[]) };
+        let token = Token::new(&program).unwrap().unwrap();
+        assert!(!token.has_own_logon());
+        let own = own(QUERY).unwrap();
         assert_eq!(user_of(&token.handle).unwrap(), user_of(&own).unwrap());
     }
 
     #[test]
     fn powers_are_taken_from_programs() {
-        let own = own(TOKEN_QUERY).unwrap();
+        let own = own(QUERY).unwrap();
         let powers = privileges::held(&own, &POWERS).unwrap();
-        let token = Token::new(false).unwrap();
+        let token = Token::new(&program("echo", &[])).unwrap();
         assert_eq!(token.is_some(), !powers.is_empty() && user_of(&own).unwrap() != SYSTEM);
     }
 }

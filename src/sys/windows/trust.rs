@@ -1,6 +1,5 @@
 //! Who can change a file that has to be trusted: a configuration, a program.
 
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -9,7 +8,7 @@ use windows_sys::Win32::Foundation::{ERROR_SUCCESS, GENERIC_ALL, GENERIC_EXECUTE
 use windows_sys::Win32::Security::Authorization::{GetNamedSecurityInfoW, SE_FILE_OBJECT};
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce, INHERIT_ONLY_ACE,
-    LookupAccountNameW, LookupAccountSidW, OWNER_SECURITY_INFORMATION, PSID,
+    LookupAccountSidW, OWNER_SECURITY_INFORMATION, PSID,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     DELETE, FILE_ADD_FILE, FILE_APPEND_DATA, FILE_DELETE_CHILD, FILE_EXECUTE, FILE_WRITE_DATA,
@@ -70,9 +69,7 @@ pub fn outsiders(path: &Path, trusted: Option<&Identity>) -> io::Result<Vec<Outs
     let mut known: Vec<String> = TRUSTED.map(str::to_owned).into();
     known.push(SERVICE_SID.to_owned());
     known.push(own_user()?);
-    if let Some(identity) = trusted {
-        known.push(sid_of(&identity.name)?);
-    }
+    known.extend(trusted.map(|identity| identity.account.sid.clone()));
     let path = std::path::absolute(path)?;
     let mut found = Vec::new();
     for (depth, place) in path.ancestors().enumerate() {
@@ -97,7 +94,7 @@ pub fn outsiders(path: &Path, trusted: Option<&Identity>) -> io::Result<Vec<Outs
 /// The account or the file cannot be looked at.
 pub fn obstacle(path: &Path, identity: &Identity, _script: bool) -> io::Result<Option<PathBuf>> {
     let mut own: Vec<String> = GROUPS.map(str::to_owned).into();
-    own.extend([SERVICE_SID.to_owned(), sid_of(&identity.name)?]);
+    own.extend([SERVICE_SID.to_owned(), identity.account.sid.clone()]);
     Ok((!rights(path)?.allow(&own)).then(|| path.to_owned()))
 }
 
@@ -189,28 +186,6 @@ fn allowed(list: *const ACL, index: u32) -> io::Result<Option<(u32, String)>> {
     Ok(Some((mask, text_of(sid)?)))
 }
 
-/// The SID of an account, as text.
-fn sid_of(account: &str) -> io::Result<String> {
-    let name = wide(OsStr::new(account))?;
-    let (mut sid, mut domain) = ([0_u64; 16], [0_u16; 256]);
-    let mut sid_size = u32::try_from(size_of_val(&sid)).unwrap_or(0);
-    let mut domain_size = u32::try_from(domain.len()).unwrap_or(0);
-    let mut kind = 0;
-    // SAFETY: the name ends with a NUL, the buffers have these sizes (in bytes and in characters).
-    check(unsafe {
-        LookupAccountNameW(
-            ptr::null(),
-            name.as_ptr(),
-            sid.as_mut_ptr().cast(),
-            &raw mut sid_size,
-            domain.as_mut_ptr(),
-            &raw mut domain_size,
-            &raw mut kind,
-        )
-    })?;
-    text_of(sid.as_mut_ptr().cast())
-}
-
 /// The name of the account with this SID, or the SID if it has none here.
 fn name_of(sid: &str) -> String {
     look_up(sid).unwrap_or_else(|_| sid.to_owned())
@@ -247,6 +222,7 @@ pub(crate) use tests::{close_to_others, open_to_everybody};
 mod tests {
     use windows_sys::Win32::Security::Authorization::SetNamedSecurityInfoW;
 
+    use super::super::account::Account;
     use super::*;
     use crate::sys::platform::security::Descriptor;
 
@@ -321,9 +297,8 @@ mod tests {
     fn names_and_sids_belong_together() {
         let name = name_of(TRUSTED[0]);
         assert!(name.to_uppercase().ends_with("SYSTEM"), "{name}");
-        assert_eq!(sid_of(&name).unwrap(), TRUSTED[0]);
+        assert_eq!(Account::find(&name).unwrap().sid, TRUSTED[0]);
         assert_eq!(name_of("S-1-5-21-9-9-9-9"), "S-1-5-21-9-9-9-9");
-        assert!(sid_of("no such account anywhere").is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! As whom and under which limits a program runs. Only root can become somebody else; without
 //! root these tests check what anybody can do.
 
-use crate::harness::{Daemon, probe, service};
+use crate::harness::{Daemon, inetd, probe, service};
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -130,4 +130,14 @@ fn the_limit_on_descriptors_is_the_one_that_the_daemon_was_started_with() {
         crate::harness::Start::run(&config).through(&shell, std::process::Stdio::null()).ready();
     let answer = daemon.ask("env", "");
     assert!(answer.contains("\nlimit nofile 300\n"), "{answer}");
+}
+
+#[test]
+fn no_account_needs_a_password() {
+    for arguments in [&["set", "nobody"][..], &["delete", "nobody"], &["list"]] {
+        let arguments: Vec<_> = ["secret"].iter().chain(arguments).copied().collect();
+        let refused = inetd(&arguments);
+        assert_eq!(refused.code, 1);
+        assert!(refused.err.contains("accounts need no password"), "{}", refused.err);
+    }
 }

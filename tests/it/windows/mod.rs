@@ -1,6 +1,7 @@
 //! Scenarios of Windows alone. Natively they run on Windows; on Linux `ci/test` runs them under
 //! Wine, with `--include-ignored`.
 
+mod accounts;
 mod handles;
 mod isolation;
 mod programs;

@@ -16,6 +16,7 @@ fn program(argv: &[&str]) -> Program {
         environment: Arc::new(vec![("PATH".into(), "/usr/bin:/bin".into())]),
         cwd: "/".into(),
         identity: None,
+        profile: false,
         restrict: false,
         umask: startup::UMASK,
         nice: None,

@@ -1,25 +1,25 @@
 //! Who the service runs as, what that account may do, and who may change the service or what it
 //! reads.
 
-use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::ptr;
 
-use windows_sys::Win32::Foundation::{ERROR_NONE_MAPPED, ERROR_SUCCESS};
+use windows_sys::Win32::Foundation::ERROR_SUCCESS;
 use windows_sys::Win32::Security::Authorization::{SE_FILE_OBJECT, SetNamedSecurityInfoW};
 use windows_sys::Win32::Security::{
-    DACL_SECURITY_INFORMATION, LookupAccountNameW, OWNER_SECURITY_INFORMATION,
-    PROTECTED_DACL_SECURITY_INFORMATION,
+    DACL_SECURITY_INFORMATION, OWNER_SECURITY_INFORMATION, PROTECTED_DACL_SECURITY_INFORMATION,
 };
 use windows_sys::Win32::System::Services::{
     ChangeServiceConfig2W, SERVICE_CONFIG_REQUIRED_PRIVILEGES_INFO,
     SERVICE_REQUIRED_PRIVILEGES_INFOW, SetServiceObjectSecurity,
 };
 
+use super::super::account::{self, Account, Kind};
 use super::super::handle::{check, wide};
+use super::super::privileges::Privilege;
 use super::super::security::Descriptor;
-use crate::sys::ServiceError;
+use crate::sys::{IdentityError, ServiceError};
 
 /// The account that Windows makes for our service: it has the rights of an ordinary user, and no
 /// password.
@@ -50,65 +50,42 @@ const FOLDER_RIGHTS: &str = "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICIIO;FA
 /// There is no such account, or it has a password, which we do not want to know.
 pub(super) fn account(asked: Option<&str>) -> Result<String, ServiceError> {
     let Some(asked) = asked else { return Ok(VIRTUAL_ACCOUNT.into()) };
-    let builtin = [
-        ("localsystem", "LocalSystem"),
-        ("system", "LocalSystem"),
-        ("localservice", r"NT AUTHORITY\LocalService"),
-        ("networkservice", r"NT AUTHORITY\NetworkService"),
-        ("inetd", VIRTUAL_ACCOUNT),
-    ];
-    let name = asked.to_ascii_lowercase();
-    let name = name.strip_prefix(r"nt authority\").unwrap_or(&name);
-    let name = name.strip_prefix(r"nt service\").unwrap_or(name);
-    let name: String = name.chars().filter(|c| *c != ' ').collect();
-    if let Some((_, account)) = builtin.iter().find(|(short, _)| *short == name) {
-        return Ok((*account).into());
+    if let Some(account) = account::built_in(asked) {
+        return Ok(account.name.into());
     }
-    match exists(asked) {
-        Ok(true) if asked.ends_with('$') => Ok(asked.into()),
-        Ok(true) => Err(ServiceError::Refused(format!(
+    let ours = VIRTUAL_ACCOUNT.to_ascii_lowercase();
+    if [&*ours, "inetd"].contains(&&*asked.to_ascii_lowercase()) {
+        return Ok(VIRTUAL_ACCOUNT.into());
+    }
+    match Account::find(asked) {
+        Ok(Account { kind: Kind::Managed, .. }) => Ok(asked.into()),
+        Ok(Account { kind: Kind::Service | Kind::System, .. }) => Err(ServiceError::Refused(
+            format!("the account `{asked}` belongs to another service: install without --account"),
+        )),
+        Ok(Account { kind: Kind::Person, .. }) => Err(ServiceError::Refused(format!(
             "the account `{asked}` has a password, which inetd does not ask for: use LocalService, \
              NetworkService or a group managed service account (DOMAIN\\name$), or install without \
              --account and set the account in services.msc"
         ))),
-        Ok(false) => Err(ServiceError::UnknownAccount(asked.into())),
-        Err(error) => Err(ServiceError::System("look the account up", error)),
+        Err(IdentityError::System(error)) => {
+            Err(ServiceError::System("look the account up", error))
+        }
+        Err(_) => Err(ServiceError::UnknownAccount(asked.into())),
     }
 }
 
-fn exists(account: &str) -> io::Result<bool> {
-    let account = wide(OsStr::new(account))?;
-    let (mut sid_size, mut domain_size, mut kind) = (0, 0, 0);
-    // SAFETY: the name ends with a NUL. Without buffers the call only tells their sizes, and that
-    // it tells them means that it has found the name.
-    let found = unsafe {
-        LookupAccountNameW(
-            ptr::null(),
-            account.as_ptr(),
-            ptr::null_mut(),
-            &raw mut sid_size,
-            ptr::null_mut(),
-            &raw mut domain_size,
-            &raw mut kind,
-        )
-    };
-    let error = io::Error::last_os_error();
-    if found != 0 || sid_size > 0 {
-        return Ok(true);
+/// Takes every privilege from the service but these, and the one to pass through folders, which
+/// everybody has. Programs inherit what the daemon has.
+pub(super) fn set_privileges(
+    service: &windows_service::service::Service,
+    privileges: &[Privilege],
+) -> io::Result<()> {
+    let mut list = String::from("SeChangeNotifyPrivilege");
+    for privilege in privileges {
+        list = format!("{list}\0{}", privilege.name());
     }
-    if error.raw_os_error() == Some(ERROR_NONE_MAPPED.cast_signed()) {
-        Ok(false)
-    } else {
-        Err(error)
-    }
-}
-
-/// Takes every privilege from the service but the one to pass through folders, which everybody
-/// has. Programs inherit what the daemon has.
-pub(super) fn set_privileges(service: &windows_service::service::Service) -> io::Result<()> {
     // A list: it ends with one more NUL.
-    let mut privileges = wide(OsStr::new("SeChangeNotifyPrivilege"))?;
-    privileges.push(0);
+    let mut privileges: Vec<u16> = format!("{list}\0\0").encode_utf16().collect();
     let list =
         SERVICE_REQUIRED_PRIVILEGES_INFOW { pmszRequiredPrivileges: privileges.as_mut_ptr() };
     // SAFETY: an open handle; the structure is the one that belongs to this number, and its list

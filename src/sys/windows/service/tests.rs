@@ -7,6 +7,8 @@ fn installation(executable: &str, config: &str) -> Installation {
         format: None,
         account: None,
         start: None,
+        users: Vec::new(),
+        profiles: false,
     }
 }
 
