@@ -278,7 +278,7 @@ const fn key(
 /// Every key of a service, in the order of [`Key`].
 #[rustfmt::skip]
 pub const SERVICE: &[KeyInfo] = &[
-    key(Key::Listen, "listen", Kind::Texts, Group::Listening, "required", Everywhere, "Where to listen: PORT, HOST:PORT, tcp://..., unix:///PATH"),
+    key(Key::Listen, "listen", Kind::Texts, Group::Listening, "required", Everywhere, "Where to listen: PORT, HOST:PORT, tcp://..., unix:///PATH, npipe:NAME"),
     key(Key::Backlog, "backlog", Kind::Integer, Group::Listening, "4096", Everywhere, "Connections that may wait to be accepted; the system may cap it"),
     key(Key::Interface, "interface", Kind::Text, Group::Listening, "none", Unix, "Listen on this network interface only"),
     key(Key::Freebind, "freebind", Kind::Bool, Group::Listening, "false", Unix, "Bind an address that no interface has yet"),
@@ -287,8 +287,8 @@ pub const SERVICE: &[KeyInfo] = &[
     key(Key::SendBuffer, "send_buffer", Kind::Size, Group::Listening, "none", Everywhere, "Send buffer of a connection in bytes"),
     key(Key::ReceiveBuffer, "receive_buffer", Kind::Size, Group::Listening, "none", Everywhere, "Receive buffer of a connection in bytes"),
     key(Key::SocketMode, "socket_mode", Kind::Mode, Group::Listening, "none", Unix, "Permission bits of a Unix socket's file"),
-    key(Key::SocketUser, "socket_user", Kind::Text, Group::Listening, "none", Unix, "Owner of a Unix socket's file"),
-    key(Key::SocketGroup, "socket_group", Kind::Text, Group::Listening, "none", Unix, "Group of a Unix socket's file"),
+    key(Key::SocketUser, "socket_user", Kind::Text, Group::Listening, "none", Everywhere, "Owner of a Unix socket's file; on Windows a user that may connect to a pipe"),
+    key(Key::SocketGroup, "socket_group", Kind::Text, Group::Listening, "none", Everywhere, "Group of a Unix socket's file; on Windows a group that may connect to a pipe"),
     key(Key::BindRetry, "bind_retry", Kind::Duration, Group::Listening, "\"1s\"", Everywhere, "First pause before a failed bind is tried again; off: it is an error"),
     key(Key::Run, "run", Kind::List, Group::Program, "required", Everywhere, "The program and its arguments"),
     key(Key::Arg0, "arg0", Kind::Text, Group::Program, "none", Everywhere, "The program's name for itself, instead of run[0]"),

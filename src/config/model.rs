@@ -13,7 +13,7 @@ use crate::listener::endpoint::Endpoint;
 use crate::record::event::Level;
 use crate::record::file::Rotation;
 use crate::record::format::Format as LogFormat;
-use crate::sys::identity::Identity;
+use crate::sys::identity::{AccountId, Identity};
 use crate::sys::system_log;
 
 /// A whole configuration.
@@ -270,10 +270,13 @@ pub struct SocketOptions {
     pub receive_buffer: Option<u32>,
     /// Permission bits of a Unix socket's file.
     pub mode: Option<u32>,
-    /// Owner (user id) of a Unix socket's file.
-    pub user: Option<u32>,
-    /// Group (group id) of a Unix socket's file.
-    pub group: Option<u32>,
+    /// Owner of a Unix socket's file; on Windows a user that may connect.
+    pub user: Option<AccountId>,
+    /// Group of a Unix socket's file; on Windows a group that may connect.
+    pub group: Option<AccountId>,
+    /// The daemon reads and writes the connections itself. A named pipe has to know that before it
+    /// has one.
+    pub relayed: bool,
 }
 
 impl Default for SocketOptions {
@@ -289,6 +292,7 @@ impl Default for SocketOptions {
             mode: None,
             user: None,
             group: None,
+            relayed: false,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::*;
 use crate::record::event::Level;
 use crate::record::file::Rotation;
 use crate::record::format::Format;
-use crate::sys::{FAMILY, Family};
+use crate::sys::{FAMILY, Family, identity};
 
 /// A file of `tests/data/good`.
 fn good(name: &str, format: &str) -> Config {
@@ -172,7 +172,8 @@ fn unix_keys_have_their_meaning() {
     let hello = service(&config, "hello");
     assert_eq!(listens(hello), ["unix:///run/hello.sock", "unix:@hello"]);
     let socket = &hello.socket;
-    assert_eq!((socket.mode, socket.user, socket.group), (Some(0o660), Some(0), Some(0)));
+    let (root, group) = (identity::user_id("0").ok(), identity::group_id("0").ok());
+    assert_eq!((socket.mode, &socket.user, &socket.group), (Some(0o660), &root, &group));
     assert_eq!((socket.interface.as_deref(), socket.freebind), (Some("lo"), true));
     let program = runs(hello);
     assert_eq!((program.umask, program.nice), (0o077, Some(10)));
@@ -223,6 +224,20 @@ fn classic_files_mean_what_their_daemon_meant() {
 }
 
 #[test]
+fn windows_keys_have_their_meaning() {
+    if FAMILY == Family::Unix {
+        return;
+    }
+    let config = good("windows.toml", "auto");
+    let hello = service(&config, "hello");
+    assert_eq!(listens(hello), ["npipe:Hello", "npipe:hello.second"]);
+    let user = identity::user_id(r"NT AUTHORITY\LocalService").ok();
+    let group = identity::group_id("S-1-5-32-545").ok();
+    assert!(user.is_some() && group.is_some());
+    assert_eq!((&hello.socket.user, &hello.socket.group), (&user, &group));
+}
+
+#[test]
 fn each_dialect_is_read_as_its_own() {
     if FAMILY == Family::Windows {
         return;
@@ -234,7 +249,8 @@ fn each_dialect_is_read_as_its_own() {
     assert_eq!((first.max_sessions, argv(first)), (Some(20), vec!["sh", "\"x", "y\""]));
     assert_eq!(service(&config, "7002").max_sessions, None);
     let upper = service(&config, "/run/upper.sock");
-    assert_eq!((upper.socket.mode, upper.socket.user), (Some(0o660), Some(0)));
+    let root = identity::user_id("root").ok();
+    assert_eq!((upper.socket.mode, &upper.socket.user), (Some(0o660), &root));
     assert_eq!(service(&config, "/run/x.sock").socket.mode, Some(0o600));
 
     let config = good("netbsd.conf", "netbsd");
@@ -344,7 +360,7 @@ fn a_user_that_cannot_be_become_is_an_error_only_to_run() {
     };
     let (config, checked) = from_command_line(&line, Purpose::Check).unwrap();
     let identity = runs(&config.services[0]).identity.clone();
-    let may = identity.is_none_or(|it| crate::sys::identity::obstacle(&it).is_none());
+    let may = identity.is_none_or(|it| identity::obstacle(&it).is_none());
     assert_eq!(checked.warnings(), usize::from(!may));
     assert_eq!(from_command_line(&line, Purpose::Run).is_ok(), may);
 }

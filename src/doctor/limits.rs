@@ -47,7 +47,7 @@ fn unlimited(config: &Config, service: &ServiceConfig, findings: &mut Findings) 
 fn is_public(endpoint: &Endpoint) -> bool {
     match endpoint {
         Endpoint::Tcp { address, .. } => !address.ip().to_canonical().is_loopback(),
-        Endpoint::Unix(_) | Endpoint::Abstract(_) => false,
+        Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Pipe(_) => false,
     }
 }
 

@@ -97,8 +97,9 @@ impl Front {
         connection.offer(text);
         // A close now could reset the connection, and the peer would lose the text, if it has
         // sent anything itself.
-        if let Ok(place) = Arc::clone(&self.farewells).try_acquire_owned() {
-            connection.finish();
+        if let Ok(place) = Arc::clone(&self.farewells).try_acquire_owned()
+            && let Some(connection) = connection.finish()
+        {
             self.notify(Notice::Farewell(Farewell { _connection: connection, _place: place }));
         }
     }
@@ -191,5 +192,6 @@ fn local_address(listener: &Listener, connection: &Connection) -> Option<Address
         Endpoint::Tcp { .. } => connection.local().ok(),
         Endpoint::Unix(path) => Some(Address::Unix(Some(path.clone()))),
         Endpoint::Abstract(name) => Some(Address::Unix(Some(format!("@{name}").into()))),
+        Endpoint::Pipe(name) => Some(Address::Pipe(name.clone())),
     }
 }

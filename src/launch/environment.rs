@@ -91,7 +91,8 @@ impl Facts<'_> {
 
 fn describe_connection(variables: &mut Variables, local: &Address, remote: &Address) {
     let (Address::Inet(local), Address::Inet(remote)) = (local, remote) else {
-        variables.push("PROTO", "UNIX");
+        let is_pipe = matches!(local, Address::Pipe(_));
+        variables.push("PROTO", if is_pipe { "PIPE" } else { "UNIX" });
         return;
     };
     variables.push("PROTO", protocol(*local));
@@ -112,6 +113,7 @@ fn protocol_of(endpoint: &Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Tcp { address, .. } => protocol(*address),
         Endpoint::Unix(_) | Endpoint::Abstract(_) => "UNIX",
+        Endpoint::Pipe(_) => "PIPE",
     }
 }
 
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unix_peer_has_no_address_and_a_listener_has_no_peer() {
+    fn local_peers_have_no_address_and_a_listener_has_no_peer() {
         let local = Address::Unix(Some("/run/x.sock".into()));
         let remote = Address::Unix(None);
         assert_eq!(
@@ -158,6 +160,18 @@ mod tests {
                 "PROTO=UNIX",
                 "INETD_LOCAL=unix:/run/x.sock",
                 "INETD_REMOTE=unix",
+                "INETD_SERVICE=hello",
+                "INETD_SESSION=7",
+            ]
+        );
+        let local = Address::Pipe("hello".into());
+        let remote = Address::PipeClient(4711);
+        assert_eq!(
+            described(Ends::Connection { local: &local, remote: &remote }),
+            [
+                "PROTO=PIPE",
+                "INETD_LOCAL=pipe:hello",
+                "INETD_REMOTE=pipe:pid=4711",
                 "INETD_SERVICE=hello",
                 "INETD_SESSION=7",
             ]

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 /// One address that a service listens on.
 ///
 /// Its text form is the one that the daemon announces and that the `listen` key takes:
-/// `tcp://127.0.0.1:7000`, `tcp://[::]:7000`, `unix:///run/hello.sock`, `unix:@hello`.
+/// `tcp://127.0.0.1:7000`, `tcp://[::]:7000`, `unix:///run/hello.sock`, `unix:@hello`,
+/// `npipe:hello`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Endpoint {
     /// A TCP address. Port 0 lets the system choose.
@@ -23,6 +24,8 @@ pub enum Endpoint {
     Unix(PathBuf),
     /// A Linux abstract Unix stream socket (unix(7)): a name without a file.
     Abstract(String),
+    /// A named pipe of Windows: what comes behind `\\.\pipe\`. Its case does not matter.
+    Pipe(String),
 }
 
 impl Endpoint {
@@ -37,7 +40,15 @@ impl Endpoint {
                         || covers(a.ip(), *a6, b.ip())
                         || covers(b.ip(), *b6, a.ip()))
             }
-            _ => self == other,
+            _ => self.one_spelling() == other.one_spelling(),
+        }
+    }
+
+    /// The same endpoint, spelled the same way however it was written.
+    pub fn one_spelling(&self) -> Self {
+        match self {
+            Self::Pipe(name) => Self::Pipe(name.to_lowercase()),
+            other => other.clone(),
         }
     }
 }
@@ -56,6 +67,7 @@ impl fmt::Display for Endpoint {
             Self::Tcp { address, .. } => write!(f, "tcp://{address}"),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Abstract(name) => write!(f, "unix:@{name}"),
+            Self::Pipe(name) => write!(f, "npipe:{name}"),
         }
     }
 }
@@ -68,6 +80,10 @@ pub enum Address {
     Inet(SocketAddr),
     /// A Unix socket; peers are unnamed as a rule.
     Unix(Option<PathBuf>),
+    /// Our end of a named pipe: its name.
+    Pipe(String),
+    /// The other end of a named pipe: the process that has opened it.
+    PipeClient(u32),
 }
 
 impl From<SocketAddr> for Address {
@@ -86,6 +102,8 @@ impl fmt::Display for Address {
             Self::Inet(address) => address.fmt(f),
             Self::Unix(None) => f.write_str("unix"),
             Self::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
+            Self::Pipe(name) => write!(f, "pipe:{name}"),
+            Self::PipeClient(process) => write!(f, "pipe:pid={process}"),
         }
     }
 }
@@ -115,6 +133,15 @@ mod tests {
             assert_eq!(tcp(a, a6).conflicts(&tcp(b, b6)), expected, "{a} {b}");
             assert_eq!(tcp(b, b6).conflicts(&tcp(a, a6)), expected, "{b} {a}");
         }
+    }
+
+    #[test]
+    fn pipes_conflict_whatever_their_case() {
+        let pipe = |name: &str| Endpoint::Pipe(name.into());
+        assert!(pipe("Hello").conflicts(&pipe("hello")));
+        assert!(!pipe("hello").conflicts(&pipe("hello2")));
+        assert!(!pipe("hello").conflicts(&Endpoint::Abstract("hello".into())));
+        assert_eq!(pipe("Hello").to_string(), "npipe:Hello");
     }
 
     #[test]

@@ -186,6 +186,9 @@ pub enum IdentityError {
     /// It is the name of a group (Windows).
     #[error("`{0}` is a group, not a user")]
     NotAUser(String),
+    /// It is the name of a user (Windows).
+    #[error("`{0}` is a user, not a group")]
+    NotAGroup(String),
     /// Nobody can become it.
     #[error("no program can run as `{0}`, unless inetd itself does and `user` is left out")]
     OnlyItself(String),

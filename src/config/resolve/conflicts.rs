@@ -11,7 +11,8 @@ use crate::listener::endpoint::Endpoint;
 pub(super) struct Conflicts {
     /// By port, so that many services do not mean many comparisons.
     tcp: HashMap<u16, Vec<Taken>>,
-    unix: HashMap<Endpoint, Taken>,
+    /// By [`Endpoint::one_spelling`].
+    named: HashMap<Endpoint, Taken>,
 }
 
 #[derive(Clone)]
@@ -38,8 +39,9 @@ impl Conflicts {
             span,
         };
         let Endpoint::Tcp { address, .. } = endpoint else {
-            let first = self.unix.get(endpoint).map(|first| problem(&new, first));
-            self.unix.entry(endpoint.clone()).or_insert(new);
+            let key = endpoint.one_spelling();
+            let first = self.named.get(&key).map(|first| problem(&new, first));
+            self.named.entry(key).or_insert(new);
             return first;
         };
         if address.port() == 0 {

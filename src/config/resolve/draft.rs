@@ -14,7 +14,8 @@ use crate::config::report::Problem;
 use crate::config::source::{Sources, Span, Spanned};
 use crate::config::suggest::nearest;
 use crate::config::{Builtin, Io, Limit, OverLimit, SocketOptions, Stderr, Tree};
-use crate::sys::{IdentityError, identity};
+use crate::sys::identity::AccountId;
+use crate::sys::{FAMILY, Family, IdentityError, identity};
 
 /// A service before its names are looked up.
 pub(super) struct Draft {
@@ -128,8 +129,8 @@ impl Draft {
             Key::SendBuffer => self.socket.send_buffer = Some(buffer(check)?),
             Key::ReceiveBuffer => self.socket.receive_buffer = Some(buffer(check)?),
             Key::SocketMode => self.socket.mode = Some(check.mode()?),
-            Key::SocketUser => self.socket.user = Some(id(check, identity::user_id)?),
-            Key::SocketGroup => self.socket.group = Some(id(check, identity::group_id)?),
+            Key::SocketUser => self.socket.user = Some(account(check, identity::user_id)?),
+            Key::SocketGroup => self.socket.group = Some(account(check, identity::group_id)?),
             Key::BindRetry => {
                 let range = Duration::from_millis(10)..=Duration::from_secs(60);
                 self.bind_retry = check.duration(range, true)?;
@@ -212,13 +213,18 @@ fn interface(check: &mut Check<'_>) -> Option<String> {
     Some(name)
 }
 
-fn id(check: &mut Check<'_>, lookup: fn(&str) -> Result<u32, IdentityError>) -> Option<u32> {
+fn account(
+    check: &mut Check<'_>,
+    lookup: fn(&str) -> Result<AccountId, IdentityError>,
+) -> Option<AccountId> {
     let name = check.text()?.value;
     match lookup(&name) {
         Ok(id) => Some(id),
         Err(error) => {
             let message = format!("`{}` cannot be used: {error}", check.name);
-            check.wrong(&message, "write the name or the number of an account of this machine")
+            let number = if FAMILY == Family::Windows { "SID" } else { "number" };
+            let help = format!("write the name or the {number} of an account of this machine");
+            check.wrong(&message, &help)
         }
     }
 }

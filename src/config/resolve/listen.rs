@@ -13,6 +13,10 @@ use crate::sys::{FAMILY, Family, paths};
 /// The longest path of a Unix socket: `sun_path` has 108 bytes with the NUL (unix(7)).
 const UNIX_PATH: usize = 107;
 
+/// The longest name of a pipe: 256 characters with `\\.\pipe\` ("Pipe Names").
+const PIPE_NAME: usize = 247;
+const KINDS: &str = "there are tcp://, tcp4://, tcp6://, unix:// and npipe:";
+
 /// What is wrong with an address, and what to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Complaint {
@@ -33,6 +37,7 @@ enum Form {
     Tcp { net: Net, host: Option<Host>, port: Port },
     Unix(String),
     Abstract(String),
+    Pipe(String),
 }
 
 /// The Internet protocols that are wanted.
@@ -73,6 +78,7 @@ impl Names {
         let (net, host, port) = match parse(text)? {
             Form::Unix(path) => return Ok(vec![Endpoint::Unix(path.into())]),
             Form::Abstract(name) => return Ok(vec![Endpoint::Abstract(name)]),
+            Form::Pipe(name) => return Ok(vec![Endpoint::Pipe(name)]),
             Form::Tcp { net, host, port } => (net, host, self.port(port)?),
         };
         let only_v6 = net == Net::V6;
@@ -179,6 +185,9 @@ fn parse(text: &str) -> Result<Form, Complaint> {
     if let Some(rest) = text.strip_prefix("unix:") {
         return unix(rest);
     }
+    if let Some(rest) = text.strip_prefix("npipe:") {
+        return pipe(rest);
+    }
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (scheme, rest),
         None if text.starts_with('/') => {
@@ -190,10 +199,10 @@ fn parse(text: &str) -> Result<Form, Complaint> {
         None => (text.split_once(':').map_or("", |(scheme, _)| scheme), text),
     };
     match scheme {
-        "udp" | "udp4" | "udp6" | "npipe" | "vsock" => {
+        "udp" | "udp4" | "udp6" | "vsock" => {
             return complain(
                 format!("`{scheme}` addresses are not available in this version"),
-                "there are tcp://, tcp4://, tcp6:// and unix://",
+                KINDS,
             );
         }
         _ if rest.len() == text.len() => return tcp(Net::Any, rest),
@@ -205,8 +214,8 @@ fn parse(text: &str) -> Result<Form, Complaint> {
         "tcp6" => tcp(Net::V6, rest),
         _ => Err(Complaint {
             message: format!("unknown kind of address `{scheme}://`"),
-            help: did_you_mean(scheme, ["tcp", "tcp4", "tcp6", "unix"])
-                .or_else(|| Some("there are tcp://, tcp4://, tcp6:// and unix://".into())),
+            help: did_you_mean(scheme, ["tcp", "tcp4", "tcp6", "unix", "npipe"])
+                .or_else(|| Some(KINDS.into())),
         }),
     }
 }
@@ -240,6 +249,38 @@ fn unix(rest: &str) -> Result<Form, Complaint> {
         return complain(format!("`{path}` does not name a file"), "write unix:///run/NAME.sock");
     }
     Ok(Form::Unix(path.to_owned()))
+}
+
+fn pipe(name: &str) -> Result<Form, Complaint> {
+    if FAMILY == Family::Unix {
+        return complain(
+            "named pipes are available on Windows only",
+            "use a Unix socket: unix:///run/NAME.sock",
+        );
+    }
+    let plain = name.trim_start_matches(['/', '\\', '.']);
+    let plain = plain.strip_prefix("pipe").and_then(|rest| rest.strip_prefix(['/', '\\']));
+    if let Some(plain) = plain.filter(|plain| !plain.is_empty()) {
+        let help = format!("write npipe:{plain}");
+        return complain(format!("`{name}` has the folder of all pipes in front"), help);
+    }
+    let characters = name.encode_utf16().count();
+    if characters > PIPE_NAME {
+        return complain(
+            format!("the name of the pipe has {characters} characters"),
+            format!("the system allows at most {PIPE_NAME}"),
+        );
+    }
+    // The system cuts blanks and dots off the end. Of the others it forbids only the backslash, but
+    // it takes a slash for one, and the rest cannot be typed everywhere.
+    let forbidden = |c: char| c.is_control() || "\\/:*?\"<>|".contains(c);
+    if name.is_empty() || name.contains(forbidden) || name.ends_with(['.', ' ']) {
+        return complain(
+            format!("`{name}` cannot be the name of a pipe"),
+            "write a name as a file could have, for example npipe:hello",
+        );
+    }
+    Ok(Form::Pipe(name.to_owned()))
 }
 
 fn tcp(net: Net, text: &str) -> Result<Form, Complaint> {
@@ -402,7 +443,6 @@ mod tests {
             ("1.2.3:80", "`1.2.3` is not an address or the name of a host"),
             ("a b:80", "`a b` is not an address or the name of a host"),
             ("udp://53", "`udp` addresses are not available in this version"),
-            ("npipe:x", "`npipe` addresses are not available in this version"),
             ("http://80", "unknown kind of address `http://`"),
             ("/run/x.sock", "`/run/x.sock` is a path"),
             ("tcp4://[::1]:1", "`::1` is not an address of that protocol"),
@@ -428,6 +468,24 @@ mod tests {
         assert!(endpoints(&long[..long.len() - 1]).is_ok());
     }
 
+    #[test]
+    fn pipes_have_names_where_they_exist() {
+        if FAMILY == Family::Unix {
+            assert_eq!(shown("npipe:hello"), "named pipes are available on Windows only");
+            return;
+        }
+        assert_eq!(shown("npipe:Hello world"), "npipe:Hello world");
+        for bad in ["npipe:", "npipe:a\\b", "npipe:a/b", "npipe:a.", "npipe:a ", "npipe:a\tb"] {
+            assert!(endpoints(bad).is_err(), "{bad:?}");
+        }
+        for full in [r"npipe:\\.\pipe\hello", "npipe:////./pipe/hello"] {
+            assert_eq!(endpoints(full).unwrap_err().help.unwrap(), "write npipe:hello");
+        }
+        let long = format!("npipe:{}", "x".repeat(248));
+        assert!(endpoints(&long).is_err());
+        assert!(endpoints(&long[..long.len() - 1]).is_ok());
+    }
+
     proptest! {
         #[test]
         fn any_text_is_parsed(text in "\\PC*") {
@@ -435,7 +493,7 @@ mod tests {
         }
 
         #[test]
-        fn anything_like_an_address_is_parsed(text in "(tcp|unix|:|/|\\[|\\]|[0-9]|\\.|@|%|x)*") {
+        fn anything_like_an_address_is_parsed(text in "(tcp|unix|npipe|:|/|\\[|\\]|[0-9]|\\.|@|%|x)*") {
             let _ = parse(&text);
         }
 

@@ -31,10 +31,11 @@ use super::raw::{Entry, Layer, Origin, Raw, RawService};
 use super::report::{Problem, Report};
 use super::source::Sources;
 use super::value::{NAME_LENGTH, is_name, to_name};
-use super::{Config, Purpose, ServiceConfig};
+use super::{Config, Io, Purpose, ServiceConfig, SocketOptions, Work};
 use crate::admission::Gate;
 use crate::listener::endpoint::Endpoint;
 use crate::sys::socket::has_ipv6;
+use crate::sys::{FAMILY, Family};
 
 /// Checks everything. `origin` is what the configuration as a whole is written in; `cwd` is where
 /// programs run if nothing is said, instead of the system's default.
@@ -115,17 +116,19 @@ impl Resolver {
         let listen = self.listen(&raw.name.value, &draft);
         self.useless(raw, &listen);
         self.without_peers(&draft);
+        self.nothing_to_lend(&draft, &listen);
         self.relaying(raw, &draft);
         let gate = Gate { rules: self.rules(&draft), ..draft.gate.clone() };
-        let work = self.work(raw, &draft);
+        let work = self.work(raw, &draft)?;
+        let relayed = !matches!(&work, Work::Program(program) if program.io == Io::Socket);
         let place = |(key, span): &(Key, _)| (*key, self.sources.position(*span));
         Some(Arc::new(ServiceConfig {
             name: raw.name.value.as_str().into(),
             listen,
-            socket: draft.socket.clone(),
+            socket: SocketOptions { relayed, ..draft.socket },
             bind_retry: draft.bind_retry,
             wait: draft.wait,
-            work: work?,
+            work,
             max_sessions: draft.max_sessions,
             gate,
             session_timeout: draft.session_timeout,
@@ -187,15 +190,26 @@ impl Resolver {
             return;
         }
         let has_file = listen.iter().any(|endpoint| matches!(endpoint, Endpoint::Unix(_)));
+        let has_pipe = listen.iter().any(is_pipe);
         let has_addresses = listen.iter().any(|endpoint| matches!(endpoint, Endpoint::Tcp { .. }));
         for entry in &raw.entries {
-            let why = match entry.key {
-                Key::SocketMode | Key::SocketUser | Key::SocketGroup if !has_file => {
+            let why = match (entry.key, FAMILY) {
+                (Key::SocketUser | Key::SocketGroup, Family::Windows) if !has_file && !has_pipe => {
+                    "listens on no named pipe"
+                }
+                (Key::SocketMode | Key::SocketUser | Key::SocketGroup, Family::Unix)
+                    if !has_file =>
+                {
                     "listens on no Unix socket with a file"
                 }
-                key if OF_PEERS.contains(&key) && !has_addresses => {
-                    "has only peers without an address: `socket_mode` says who may connect"
-                }
+                (key, family) if OF_PEERS.contains(&key) && !has_addresses => match family {
+                    Family::Unix => {
+                        "has only peers without an address: `socket_mode` says who may connect"
+                    }
+                    Family::Windows => {
+                        "has only peers without an address: `socket_user` says who may connect"
+                    }
+                },
                 _ => continue,
             };
             if entry.key.info().availability.obstacle().is_none() {
@@ -224,6 +238,19 @@ impl Resolver {
                         .help("let the program, or a firewall, look at its peers"),
                 );
             }
+        }
+    }
+
+    /// A named pipe has no listening end that a program could get.
+    fn nothing_to_lend(&mut self, draft: &Draft, listen: &[Endpoint]) {
+        let pipe = listen.iter().find(|endpoint| is_pipe(endpoint));
+        if let (true, Some(pipe), Some(span)) = (draft.wait, pipe, draft.span(Key::Wait)) {
+            let message = format!("`wait` cannot be used with {pipe}");
+            self.problems.push(
+                Problem::error(span, message)
+                    .fact("a named pipe has no listening end that a program could get")
+                    .help("let it listen on a port, or leave `wait` out"),
+            );
         }
     }
 
@@ -262,6 +289,10 @@ impl Resolver {
             }
         }
     }
+}
+
+fn is_pipe(endpoint: &Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Pipe(_))
 }
 
 /// The defaults of a file and of those around it.

@@ -52,13 +52,16 @@ pub fn resolve(
     Ok(if is_own(&identity) { None } else { Some(identity) })
 }
 
+/// A user or a group: its number.
+pub type AccountId = u32;
+
 /// The user id of a name or a number.
-pub fn user_id(name: &str) -> Result<u32, IdentityError> {
+pub fn user_id(name: &str) -> Result<AccountId, IdentityError> {
     Ok(find_user(name)?.id)
 }
 
 /// The group id of a name or a number.
-pub fn group_id(name: &str) -> Result<u32, IdentityError> {
+pub fn group_id(name: &str) -> Result<AccountId, IdentityError> {
     let text = CString::new(name).map_err(io::Error::from)?;
     let found = lookup(|buffer| {
         let mut entry = MaybeUninit::<libc::group>::uninit();

@@ -190,9 +190,11 @@ impl Connection {
         rustix::net::send(&self.socket, text, flags).ok();
     }
 
-    /// Tells the peer that nothing more comes.
-    pub fn finish(&self) {
+    /// Tells the peer that nothing more comes. Gives the connection back if it has to stay open for
+    /// a while, because closing it now could lose what was sent.
+    pub fn finish(self) -> Option<Self> {
         drop(SockRef::from(&self.socket).shutdown(Shutdown::Write));
+        Some(self)
     }
 
     /// Our own address of this connection (getsockname(2)).
@@ -223,7 +225,7 @@ impl AsFd for Connection {
 pub fn try_bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<()> {
     match endpoint {
         Endpoint::Tcp { .. } => bind(endpoint, options).map(drop),
-        Endpoint::Unix(_) | Endpoint::Abstract(_) => Ok(()),
+        Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Pipe(_) => Ok(()),
     }
 }
 
@@ -270,16 +272,22 @@ pub fn bind_failure(error: &io::Error) -> BindFailure {
     }
 }
 
-fn domain(endpoint: &Endpoint) -> Domain {
+fn domain(endpoint: &Endpoint) -> io::Result<Domain> {
     match endpoint {
-        Endpoint::Tcp { address, .. } => Domain::for_address(*address),
-        Endpoint::Unix(_) | Endpoint::Abstract(_) => Domain::UNIX,
+        Endpoint::Tcp { address, .. } => Ok(Domain::for_address(*address)),
+        Endpoint::Unix(_) | Endpoint::Abstract(_) => Ok(Domain::UNIX),
+        Endpoint::Pipe(_) => Err(no_pipes()),
     }
+}
+
+/// The configuration refuses it before.
+fn no_pipes() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "there are no named pipes on this system")
 }
 
 /// A bound, non-blocking socket that does not listen yet, and the file that it has, if any.
 fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<(Socket, Option<SocketFile>)> {
-    let socket = Socket::new(domain(endpoint), Type::STREAM, None)?;
+    let socket = Socket::new(domain(endpoint)?, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     let mut file = None;
     match endpoint {
@@ -307,6 +315,7 @@ fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<(Socket, Opt
             tune(&socket, endpoint, options)?;
             socket.bind(&abstract_address(name)?)?;
         }
+        Endpoint::Pipe(_) => return Err(no_pipes()),
     }
     Ok((socket, file))
 }

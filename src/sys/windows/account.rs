@@ -9,12 +9,12 @@ use windows_sys::Win32::NetworkManagement::NetManagement::{
     FILTER_NORMAL_ACCOUNT, NERR_Success, NetApiBufferFree, NetUserEnum, USER_INFO_0,
 };
 use windows_sys::Win32::Security::{
-    LookupAccountNameW, SID_NAME_USE, SidTypeAlias, SidTypeDomain, SidTypeGroup,
+    LookupAccountNameW, SID_NAME_USE, SidTypeAlias, SidTypeDomain, SidTypeGroup, SidTypeUser,
     SidTypeWellKnownGroup,
 };
 
 use super::handle::{check, wide};
-use super::security::text_of;
+use super::security::{Sid, text_of};
 use crate::sys::IdentityError;
 
 pub(super) const SYSTEM: &str = "S-1-5-18";
@@ -124,6 +124,38 @@ impl Account {
             None => (&self.name, None),
         }
     }
+}
+
+/// The SID of the group that `name` means.
+pub(super) fn group(name: &str) -> Result<String, IdentityError> {
+    let unknown = || IdentityError::UnknownGroup(name.to_owned());
+    if name.is_empty() || name.ends_with('\\') || name.contains('\0') {
+        return Err(unknown());
+    }
+    match look_up(name) {
+        Ok(Found { sid, kind, .. })
+            if [SidTypeGroup, SidTypeAlias, SidTypeWellKnownGroup].contains(&kind) =>
+        {
+            Ok(sid)
+        }
+        Ok(Found { kind, .. }) if kind == SidTypeUser => {
+            Err(IdentityError::NotAGroup(name.to_owned()))
+        }
+        Err(error) if error.raw_os_error() != Some(ERROR_NONE_MAPPED.cast_signed()) => {
+            Err(error.into())
+        }
+        _ => Err(unknown()),
+    }
+}
+
+/// A SID as somebody has written it ("S-1-5-19"), in the system's own spelling.
+pub(super) fn sid(text: &str) -> Option<String> {
+    // The system also takes two letters that stand for a SID, and under Wine nothing at all.
+    if !text.starts_with("S-1-") {
+        return None;
+    }
+    let sid = Sid::parse(text).ok()?;
+    text_of(sid.pointer()).ok()
 }
 
 /// What the system knows of a name.

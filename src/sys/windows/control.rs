@@ -1,28 +1,21 @@
 //! The stream under the control protocol: a named pipe that only administrators, the system and
 //! our own user may open.
 
-use std::ffi::OsStr;
 use std::io;
 use std::mem;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
-use std::ptr;
 use std::time::Duration;
 
 use tokio::net::windows::named_pipe::{
     ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions,
 };
-use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_NO_DATA, ERROR_PIPE_BUSY, GetLastError,
-    SetLastError,
-};
+use windows_sys::Win32::Foundation::{ERROR_NO_DATA, ERROR_PIPE_BUSY};
 use windows_sys::Win32::System::Pipes::GetNamedPipeServerProcessId;
-use windows_sys::Win32::System::Threading::CreateMutexW;
 
-use super::handle::{check, own, wide};
+use super::handle::check;
+use super::pipe_name::{claim, full_name, in_use, is};
 use super::security::Descriptor;
 
-/// Where names of pipes live.
-const PIPES: &str = r"\\.\pipe\";
 /// How often, and how long apart, a client asks again while all instances of the pipe are taken.
 const BUSY_TRIES: u32 = 100;
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
@@ -110,42 +103,6 @@ fn create(name: &str, rights: &Descriptor, first: bool) -> io::Result<NamedPipeS
     let mut attributes = rights.attributes();
     // SAFETY: a valid structure; it and the descriptor that it points to outlive the call.
     unsafe { options.create_with_security_attributes_raw(name, (&raw mut attributes).cast()) }
-}
-
-fn full_name(name: &str) -> String {
-    if name.starts_with(PIPES) { name.to_owned() } else { format!("{PIPES}{name}") }
-}
-
-fn is(error: &io::Error, code: u32) -> bool {
-    error.raw_os_error() == Some(code.cast_signed())
-}
-
-/// What the system says if the first instance of a pipe is not the first.
-fn in_use(error: io::Error) -> io::Error {
-    if is(&error, ERROR_ACCESS_DENIED) || is(&error, ERROR_PIPE_BUSY) {
-        return io::Error::new(io::ErrorKind::AddrInUse, "another program serves this pipe");
-    }
-    error
-}
-
-/// A mutex with a name that stands for the pipe, seen from every session of the machine. It tells
-/// of another daemon where the pipe alone does not (Wine lets anybody add an instance).
-fn claim(pipe: &str) -> io::Result<OwnedHandle> {
-    // Names of pipes do not regard case; names of mutexes do, and cannot have a backslash.
-    let name = pipe.trim_start_matches(PIPES).to_lowercase().replace('\\', "/");
-    let name = wide(OsStr::new(&format!(r"Global\inetd-control-{name}")))?;
-    // SAFETY: sets a number of this thread: success leaves the old one as it is.
-    unsafe { SetLastError(0) };
-    // SAFETY: the name ends with a NUL; null stands for default security (not inheritable).
-    let mutex = unsafe { CreateMutexW(ptr::null(), 0, name.as_ptr()) };
-    // SAFETY: reads a number of this thread.
-    let code = unsafe { GetLastError() };
-    // SAFETY: a new handle that nobody else owns.
-    let mutex = unsafe { own(mutex) }.map_err(in_use)?;
-    if code == ERROR_ALREADY_EXISTS {
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another inetd serves this pipe"));
-    }
-    Ok(mutex)
 }
 
 #[cfg(test)]

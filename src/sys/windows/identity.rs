@@ -1,4 +1,5 @@
-//! Users. They are looked up once, when the configuration is loaded; groups are Unix's.
+//! Users and groups. They are looked up once, when the configuration is loaded; that a program runs
+//! with another group is Unix's.
 
 use super::account::{self, Account, Kind};
 use super::privileges::{self, Privilege};
@@ -42,14 +43,17 @@ pub fn resolve(
     Ok(Some(Identity { name: account.name.clone(), account }))
 }
 
-/// The user id of a name or a number: there are none here.
-pub fn user_id(_name: &str) -> Result<u32, IdentityError> {
-    Err(IdentityError::Unsupported)
+/// A user or a group: its SID as text.
+pub type AccountId = String;
+
+/// The user with this name or SID.
+pub fn user_id(name: &str) -> Result<AccountId, IdentityError> {
+    account::sid(name).map_or_else(|| Ok(Account::find(name)?.sid), Ok)
 }
 
-/// The group id of a name or a number: there are none here.
-pub fn group_id(_name: &str) -> Result<u32, IdentityError> {
-    Err(IdentityError::Unsupported)
+/// The group with this name or SID.
+pub fn group_id(name: &str) -> Result<AccountId, IdentityError> {
+    account::sid(name).map_or_else(|| account::group(name), Ok)
 }
 
 /// Names of users that somebody may have meant.
@@ -122,6 +126,28 @@ mod tests {
                 assert!(text.contains(missing.name()), "{text}");
                 assert!(text.contains("inetd service install"), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn users_and_groups_are_told_apart() {
+        let service = user_id(r"NT AUTHORITY\LocalService").unwrap();
+        assert_eq!(service, "S-1-5-19");
+        assert_eq!(user_id("S-1-5-19").unwrap(), service);
+        let users = group_id("Users").unwrap();
+        assert_eq!(users, "S-1-5-32-545");
+        assert!(matches!(user_id("Users"), Err(IdentityError::NotAUser(_))));
+        let everyone = group_id("Everyone").unwrap();
+        assert_eq!(everyone, "S-1-1-0");
+        let own = std::env::var("USERNAME").unwrap();
+        user_id(&own).unwrap();
+        assert!(matches!(group_id(&own), Err(IdentityError::NotAGroup(_))));
+    }
+
+    #[test]
+    fn who_does_not_exist_is_told() {
+        for name in ["no-such-account-anywhere", "", "S-1-", "a\0"] {
+            assert!(user_id(name).is_err() && group_id(name).is_err(), "{name:?}");
         }
     }
 }

@@ -30,6 +30,7 @@ mod handle;
 mod job;
 mod logon;
 mod lsa;
+mod pipe_name;
 mod privileges;
 mod profile;
 mod quote;

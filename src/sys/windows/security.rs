@@ -17,7 +17,13 @@ use windows_sys::Win32::Security::{
 };
 
 use super::handle::{check, wide};
+use super::identity::AccountId;
 use super::token;
+
+/// Reading and writing, FILE_GENERIC_READ and FILE_GENERIC_WRITE, but without
+/// FILE_CREATE_PIPE_INSTANCE: whoever had that could serve the pipe in our place ("Named Pipe
+/// Security and Access Rights").
+const CONNECT: &str = "0x12019b";
 
 /// A security descriptor in one piece (self-relative), aligned as the system's own ones are.
 #[derive(Debug)]
@@ -29,7 +35,14 @@ impl Descriptor {
     /// All rights for the system, the administrators and our own user, and none for anybody else;
     /// nothing is inherited from anywhere.
     pub(super) fn ours_alone() -> io::Result<Self> {
-        Self::parse(&format!("D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{})", own_user()?))
+        Self::ours_and(std::iter::empty())
+    }
+
+    /// As [`Descriptor::ours_alone`], and `others` may connect: to a pipe, or to a socket by its
+    /// file.
+    pub(super) fn ours_and<'a>(others: impl Iterator<Item = &'a AccountId>) -> io::Result<Self> {
+        let ours = format!("D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{})", own_user()?);
+        Self::parse(&others.fold(ours, |text, other| text + &format!("(A;;{CONNECT};;;{other})")))
     }
 
     /// The descriptor that `text` describes, see "Security Descriptor String Format".

@@ -1,182 +1,144 @@
 //! Listening sockets and connections.
 //!
 //! A connection becomes the standard input and output of a program that calls `ReadFile` and
-//! `WriteFile` without an OVERLAPPED, which only works on a socket without the overlapped
-//! attribute. An accepted socket has it if the listener has it; so listeners are made without
-//! (`WSASocketW`), and every accepted socket is checked.
-//!
-//! A network filter of the old kind (a layered service provider) may have replaced the system's
-//! sockets by its own, which are no files at all. Then nothing is checked, and connections have to
-//! be relayed.
+//! `WriteFile` without an OVERLAPPED, which only works on a file without the overlapped attribute.
+//! So sockets and instances of pipes are made without it.
 
 use std::io;
 use std::net::Shutdown;
-use std::os::windows::io::{
-    AsHandle, AsRawHandle, AsRawSocket, AsSocket, BorrowedSocket, FromRawSocket, OwnedHandle,
-    OwnedSocket,
-};
-use std::ptr;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::os::windows::io::{AsSocket, BorrowedHandle, BorrowedSocket, OwnedSocket};
+use std::sync::OnceLock;
 
 use socket2::{Domain, SockRef, Socket, Type};
-use windows_sys::Wdk::Storage::FileSystem::{
-    FILE_SYNCHRONOUS_IO_NONALERT, FileModeInformation, NtQueryInformationFile,
-};
 use windows_sys::Win32::Foundation::{
-    ERROR_COMMITMENT_LIMIT, ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY,
-    RtlNtStatusToDosError,
+    ERROR_COMMITMENT_LIMIT, ERROR_NO_DATA, ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY,
+    ERROR_NOT_ENOUGH_QUOTA, ERROR_PIPE_LISTENING,
 };
 use windows_sys::Win32::Networking::WinSock::{
-    AF_INET, AF_INET6, FD_ACCEPT, INVALID_SOCKET, IPPROTO_TCP, POLLRDNORM, SO_EXCLUSIVEADDRUSE,
-    SOCK_STREAM, SOCKET, SOL_SOCKET, WSA_FLAG_NO_HANDLE_INHERIT, WSAEACCES, WSAEADDRINUSE,
-    WSAEADDRNOTAVAIL, WSAECONNABORTED, WSAECONNRESET, WSAEHOSTUNREACH, WSAEINTR, WSAEMFILE,
-    WSAENETDOWN, WSAENETRESET, WSAENETUNREACH, WSAENOBUFS, WSAETIMEDOUT, WSAEWOULDBLOCK,
-    WSAEventSelect, WSAPOLLFD, WSAPoll, WSASocketW, setsockopt,
+    WSAEACCES, WSAEADDRINUSE, WSAEADDRNOTAVAIL, WSAECONNABORTED, WSAECONNRESET, WSAEHOSTUNREACH,
+    WSAEINTR, WSAEMFILE, WSAENETDOWN, WSAENETRESET, WSAENETUNREACH, WSAENOBUFS, WSAETIMEDOUT,
+    WSAEWOULDBLOCK,
 };
-use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
-use windows_sys::Win32::System::Threading::CreateEventW;
 
+use self::listener::SocketListener;
+use self::pipe::{Instance, PipeListener};
 pub use self::stream::Stream;
-use self::tuning::Tuning;
-use super::handle::own;
 use super::poll::Poller;
-use super::wait::Wait;
 use crate::config::SocketOptions;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::sys::{AcceptFailure, BindFailure};
 
-/// Up to this many, listen() takes the length of its queue as it is.
-const PLAIN_BACKLOG: u32 = 200;
-/// The longest queue that SOMAXCONN_HINT can ask for.
-const MAX_BACKLOG: u32 = 65_535;
+mod listener;
+mod pipe;
+mod stream;
+mod tuning;
 
-/// A bound, listening, non-blocking socket.
+/// Something that is bound and gives connections, without ever waiting for one.
 #[derive(Debug)]
 pub struct ListenSocket {
-    /// Before the event that it waits for.
-    wait: OnceLock<Wait>,
-    /// Set by the system when a connection is waiting; resets itself. Before the socket.
-    event: OwnedHandle,
-    socket: Socket,
-    local: Endpoint,
-    /// The length of the queue, which this system never changes.
-    backlog: u32,
-    /// Whether its connections are files.
-    files: bool,
-    tuning: Mutex<Tuning>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Socket(SocketListener),
+    Pipe(PipeListener),
 }
 
 impl ListenSocket {
     /// Creates, binds and listens.
     ///
     /// # Errors
-    /// Those of `bind` and `listen`; see [`bind_failure`]. `Unsupported` for Unix sockets and
-    /// for options that this system has not.
+    /// Those of `bind`, `listen` and `CreateNamedPipe`; see [`bind_failure`]. `Unsupported` for
+    /// Unix sockets and for options that this system has not.
     pub fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Self> {
-        let (socket, tuning) = bind(endpoint, options)?;
-        socket.listen(backlog(options.backlog))?;
-        let local = local(&socket, endpoint)?;
-        let files = provider::gives_files(&socket);
-        Ok(Self {
-            wait: OnceLock::new(),
-            event: create_event()?,
-            socket,
-            local,
-            backlog: options.backlog,
-            files,
-            tuning: Mutex::new(tuning),
-        })
+        let kind = match endpoint {
+            Endpoint::Pipe(name) => Kind::Pipe(PipeListener::bind(name, options)?),
+            _ => Kind::Socket(SocketListener::bind(endpoint, options)?),
+        };
+        Ok(Self { kind })
     }
 
     /// Applies what can change without binding again to the next connections: buffers, `nodelay`,
-    /// `keepalive`. While the socket is lent, this is put off until it is back.
+    /// `keepalive`, who may connect to a pipe. While a socket is lent, this is put off until it is
+    /// back.
     ///
     /// # Errors
-    /// Those of `setsockopt`; `Unsupported` for another backlog, after all else was applied.
+    /// Those of `setsockopt` and `SetKernelObjectSecurity`; `Unsupported` for another backlog of a
+    /// socket, after all else was applied.
     pub fn retune(&self, options: &SocketOptions) -> io::Result<()> {
-        let mut tuning = self.tuning();
-        tuning.take(options);
-        tuning.apply(&self.socket)?;
-        if options.backlog != self.backlog {
-            // A second listen() succeeds and changes nothing (listen, "Remarks").
-            let text = "Windows cannot change the backlog of a listening socket: restart inetd";
-            return Err(unsupported(text));
+        match &self.kind {
+            Kind::Socket(listener) => listener.retune(options),
+            Kind::Pipe(listener) => listener.retune(options),
         }
-        Ok(())
     }
 
     /// The address that it is bound to, with the port that the system chose for port 0.
     pub fn local(&self) -> &Endpoint {
-        &self.local
+        match &self.kind {
+            Kind::Socket(listener) => listener.local(),
+            Kind::Pipe(listener) => listener.local(),
+        }
     }
 
     /// Whether a program can have its connections as standard input and output.
     pub fn gives_files(&self) -> bool {
-        self.files
+        match &self.kind {
+            Kind::Socket(listener) => listener.gives_files(),
+            Kind::Pipe(_) => true,
+        }
     }
 
-    /// Registers the socket, quiet until it is armed.
+    /// Registers it, quiet until it is armed.
     pub fn watch(&self, poller: &Poller, _token: u64) -> io::Result<()> {
-        let wait = Wait::gated(self.event.as_handle(), poller.port())?;
-        self.wait.set(wait).map_err(|_| io::ErrorKind::AlreadyExists.into())
+        match &self.kind {
+            Kind::Socket(listener) => listener.watch(poller),
+            Kind::Pipe(listener) => listener.watch(poller),
+        }
     }
 
     /// Asks for one event when a connection is waiting.
     pub fn arm(&self, _poller: &Poller, token: u64) -> io::Result<()> {
-        let wait = self.wait.get().ok_or(io::ErrorKind::NotFound)?;
-        wait.arm(token);
-        // Sets the event at once if a connection is waiting already ("when the WSAEventSelect
-        // function is called, if there is currently a connection request available to accept").
-        select_events(&self.socket, Some(&self.event))
+        match &self.kind {
+            Kind::Socket(listener) => listener.arm(token),
+            Kind::Pipe(listener) => listener.arm(token),
+        }
     }
 
     /// Accepts one connection. See [`accept_failure`] for its errors.
     pub fn accept(&self) -> io::Result<(Connection, Address)> {
-        // socket2 makes the new socket one that programs do not inherit.
-        let (socket, address) = self.socket.accept()?;
-        let Some(peer) = address.as_socket() else {
-            return Err(io::Error::other("a peer without an Internet address"));
-        };
-        // It has the listener's properties: the events, and by that it does not block. Both have
-        // to be undone, in this order (WSAEventSelect, "Remarks").
-        select_events(&socket, None)?;
-        socket.set_nonblocking(false)?;
-        if self.files {
-            check_synchronous(&socket)?;
+        match &self.kind {
+            Kind::Socket(listener) => listener.accept(),
+            Kind::Pipe(listener) => listener.accept(),
         }
-        // It is not documented which options are handed down. These can only fail if the peer is
-        // gone, which the program will see.
-        let tuning = self.tuning();
-        drop(socket.set_tcp_nodelay(tuning.nodelay));
-        drop(socket.set_keepalive(tuning.keepalive));
-        Ok((Connection { socket: socket.into(), file: self.files }, peer.into()))
     }
 
     /// Whether a connection is waiting now. Not while it is lent.
     pub fn is_ready(&self) -> bool {
-        let mut poll = WSAPOLLFD { fd: raw(&self.socket), events: POLLRDNORM, revents: 0 };
-        // SAFETY: the pointer is to one structure, and the socket in it is open.
-        unsafe { WSAPoll(&raw mut poll, 1, 0) == 1 }
+        match &self.kind {
+            Kind::Socket(listener) => listener.is_ready(),
+            Kind::Pipe(listener) => listener.is_ready(),
+        }
     }
 
-    /// Prepares the socket for a `wait` server, which expects a blocking one. Nothing may be done
+    /// Prepares a socket for a `wait` server, which expects a blocking one. Nothing may be done
     /// with it until it is back: calls on a synchronous socket wait for each other.
+    ///
+    /// # Errors
+    /// A pipe has no listening end that a program could get.
     pub fn lend(&self) -> io::Result<()> {
-        let mut tuning = self.tuning();
-        select_events(&self.socket, None)?;
-        self.socket.set_nonblocking(false)?;
-        tuning.lent = true;
-        Ok(())
+        match &self.kind {
+            Kind::Socket(listener) => listener.lend(),
+            Kind::Pipe(_) => Err(pipe_cannot_be_lent()),
+        }
     }
 
     /// Takes it back after the server's end.
     pub fn take_back(&self) -> io::Result<()> {
-        // The server, or what it started, may have chosen events of its own.
-        let mut tuning = self.tuning();
-        tuning.lent = false;
-        select_events(&self.socket, None)?;
-        self.socket.set_nonblocking(true)?;
-        tuning.apply(&self.socket)
+        match &self.kind {
+            Kind::Socket(listener) => listener.take_back(),
+            Kind::Pipe(_) => Ok(()),
+        }
     }
 
     /// Whether the system can refuse connections while the address stays ours. It cannot: a socket
@@ -196,22 +158,36 @@ impl ListenSocket {
         self.retune(options)
     }
 
-    fn tuning(&self) -> MutexGuard<'_, Tuning> {
-        self.tuning.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What a `wait` server gets.
+    pub(super) fn end(&self) -> io::Result<End<'_>> {
+        match &self.kind {
+            Kind::Socket(listener) => Ok(End::Socket(listener.as_socket())),
+            Kind::Pipe(_) => Err(pipe_cannot_be_lent()),
+        }
     }
 }
 
-impl AsSocket for ListenSocket {
-    fn as_socket(&self) -> BorrowedSocket<'_> {
-        self.socket.as_socket()
-    }
-}
-
-/// An accepted, blocking, synchronous stream socket.
+/// A connection that programs do not inherit. A socket is blocking and synchronous; what a pipe is,
+/// the options of its listener say.
 #[derive(Debug)]
 pub struct Connection {
-    socket: OwnedSocket,
+    peer: Peer,
     file: bool,
+}
+
+/// Our end of what a peer has at the other end.
+#[derive(Debug)]
+enum Peer {
+    Socket(OwnedSocket),
+    /// It has no half-close.
+    Pipe(Instance),
+}
+
+/// What becomes the standard input and output of a program.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End<'a> {
+    Socket(BorrowedSocket<'a>),
+    Pipe(BorrowedHandle<'a>),
 }
 
 impl Connection {
@@ -223,34 +199,54 @@ impl Connection {
     /// Sends a short text to a peer that has just come, without waiting: a new connection has
     /// room for it. Whether it arrives is the peer's affair.
     pub fn offer(&self, text: &[u8]) {
-        let socket = SockRef::from(&self.socket);
-        // A peer that has gone already is found out by whoever reads.
-        drop(socket.set_nonblocking(true));
-        drop(socket.send(text));
-        drop(socket.set_nonblocking(false));
+        match &self.peer {
+            Peer::Socket(socket) => {
+                let socket = SockRef::from(socket);
+                // A peer that has gone already is found out by whoever reads.
+                drop(socket.set_nonblocking(true));
+                drop(socket.send(text));
+                drop(socket.set_nonblocking(false));
+            }
+            Peer::Pipe(instance) => drop(instance.offer(text)),
+        }
     }
 
-    /// Tells the peer that nothing more comes.
-    pub fn finish(&self) {
-        drop(SockRef::from(&self.socket).shutdown(Shutdown::Write));
+    /// Tells the peer that nothing more comes. Gives the connection back if it has to stay open for
+    /// a while, because closing it now could lose what was sent.
+    pub fn finish(self) -> Option<Self> {
+        match &self.peer {
+            Peer::Socket(socket) => {
+                drop(SockRef::from(socket).shutdown(Shutdown::Write));
+                Some(self)
+            }
+            // The client reads what is in the pipe, whatever it has sent.
+            Peer::Pipe(_) => None,
+        }
     }
 
     /// Our own address of this connection.
     pub fn local(&self) -> io::Result<Address> {
-        let address = SockRef::from(&self.socket).local_addr()?;
-        let address = address.as_socket();
+        let address = match &self.peer {
+            Peer::Socket(socket) => SockRef::from(socket).local_addr()?.as_socket(),
+            Peer::Pipe(_) => None,
+        };
         address.map(Address::from).ok_or_else(|| unsupported("not an Internet address"))
     }
 
     /// For use inside a tokio runtime.
     pub fn into_async(self) -> io::Result<Stream> {
-        Stream::new(self.socket.into())
+        match self.peer {
+            Peer::Socket(socket) => Stream::of_socket(socket.into()),
+            Peer::Pipe(instance) => Stream::of_pipe(instance.into_relayed()?),
+        }
     }
-}
 
-impl AsSocket for Connection {
-    fn as_socket(&self) -> BorrowedSocket<'_> {
-        self.socket.as_socket()
+    /// What a program gets.
+    pub(super) fn end(&self) -> io::Result<End<'_>> {
+        match &self.peer {
+            Peer::Socket(socket) => Ok(End::Socket(socket.as_socket())),
+            Peer::Pipe(instance) => instance.for_a_program().map(End::Pipe),
+        }
     }
 }
 
@@ -265,9 +261,12 @@ pub fn accept_failure(error: &io::Error) -> AcceptFailure {
         // The network subsystem may come back too.
         WSAEMFILE | WSAENOBUFS | WSAENETDOWN => AcceptFailure::Resources,
         _ => match code.cast_unsigned() {
-            ERROR_NOT_ENOUGH_MEMORY | ERROR_NO_SYSTEM_RESOURCES | ERROR_COMMITMENT_LIMIT => {
-                AcceptFailure::Resources
-            }
+            ERROR_PIPE_LISTENING => AcceptFailure::Empty,
+            ERROR_NO_DATA => AcceptFailure::PeerGone,
+            ERROR_NOT_ENOUGH_MEMORY
+            | ERROR_NO_SYSTEM_RESOURCES
+            | ERROR_NOT_ENOUGH_QUOTA
+            | ERROR_COMMITMENT_LIMIT => AcceptFailure::Resources,
             _ => AcceptFailure::Broken,
         },
     }
@@ -280,6 +279,8 @@ pub fn bind_failure(error: &io::Error) -> BindFailure {
         // exclusively, or one of our own earlier connections still holds it. Ports that the
         // system reserves (`netsh int ipv4 show excludedportrange tcp`) give it too.
         Some(WSAEADDRINUSE | WSAEADDRNOTAVAIL | WSAEACCES | WSAENETDOWN) => BindFailure::Later,
+        // Our own words for a pipe that somebody serves.
+        None if error.kind() == io::ErrorKind::AddrInUse => BindFailure::Later,
         _ => BindFailure::Final,
     }
 }
@@ -296,144 +297,15 @@ pub fn has_ipv6() -> bool {
 /// Those of [`ListenSocket::bind`].
 pub fn try_bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<()> {
     match endpoint {
-        Endpoint::Tcp { .. } => bind(endpoint, options).map(drop),
-        Endpoint::Unix(_) | Endpoint::Abstract(_) => Ok(()),
+        Endpoint::Tcp { .. } => listener::bind(endpoint, options).map(drop),
+        Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Pipe(_) => Ok(()),
     }
-}
-
-/// A bound, non-blocking socket that does not listen yet.
-fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<(Socket, Tuning)> {
-    let Endpoint::Tcp { address, only_v6 } = endpoint else {
-        return Err(unsupported("Unix sockets are not available on Windows: use tcp://"));
-    };
-    if options.interface.is_some() || options.freebind {
-        return Err(unsupported("interface and freebind are not available on Windows"));
-    }
-    let socket = create(if address.is_ipv6() { AF_INET6 } else { AF_INET })?;
-    socket.set_nonblocking(true)?;
-    // Without it another program could bind the same port and take our connections; and
-    // SO_REUSEADDR, which must never be set here, would even ask for that.
-    set_exclusive(&socket)?;
-    if address.is_ipv6() {
-        // The default is true here and false elsewhere.
-        socket.set_only_v6(*only_v6)?;
-    }
-    let mut tuning = Tuning::new(&socket, options)?;
-    tuning.apply(&socket)?;
-    socket.bind(&(*address).into())?;
-    Ok((socket, tuning))
-}
-
-fn local(socket: &Socket, endpoint: &Endpoint) -> io::Result<Endpoint> {
-    Ok(match (endpoint, socket.local_addr()?.as_socket()) {
-        (Endpoint::Tcp { only_v6, .. }, Some(address)) => {
-            Endpoint::Tcp { address, only_v6: *only_v6 }
-        }
-        _ => endpoint.clone(),
-    })
 }
 
 fn unsupported(text: &str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, text)
 }
 
-fn raw(socket: &Socket) -> SOCKET {
-    // Never fails: a SOCKET is as wide as a pointer, and pointers have 64 bits here.
-    SOCKET::try_from(socket.as_raw_socket()).unwrap_or(INVALID_SOCKET)
+fn pipe_cannot_be_lent() -> io::Error {
+    unsupported("a named pipe cannot be given to a `wait` server")
 }
-
-/// A stream socket without the overlapped attribute, which programs do not inherit.
-fn create(family: u16) -> io::Result<Socket> {
-    // SAFETY: null asks for the system's own TCP.
-    let socket = unsafe {
-        WSASocketW(
-            family.into(),
-            SOCK_STREAM,
-            IPPROTO_TCP,
-            ptr::null(),
-            0,
-            WSA_FLAG_NO_HANDLE_INHERIT,
-        )
-    };
-    if socket == INVALID_SOCKET {
-        return Err(io::Error::last_os_error());
-    }
-    let socket = u64::try_from(socket).map_err(io::Error::other)?;
-    // SAFETY: a new socket that nobody else owns.
-    Ok(unsafe { OwnedSocket::from_raw_socket(socket) }.into())
-}
-
-fn set_exclusive(socket: &Socket) -> io::Result<()> {
-    let on = 1i32;
-    let size = i32::try_from(size_of_val(&on)).map_err(io::Error::other)?;
-    // SAFETY: the option takes an int, and pointer and size are those of one.
-    let result = unsafe {
-        setsockopt(raw(socket), SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (&raw const on).cast(), size)
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// More than 200 is silently cut to 200 unless it is written as SOMAXCONN_HINT, a negative number
-/// (listen, "Remarks").
-fn backlog(wanted: u32) -> i32 {
-    let length = i32::try_from(wanted.min(MAX_BACKLOG)).unwrap_or(i32::MAX);
-    if wanted > PLAIN_BACKLOG { -length } else { length }
-}
-
-/// An event that resets itself.
-fn create_event() -> io::Result<OwnedHandle> {
-    // SAFETY: null stands for default security (not inheritable) and for no name.
-    let event = unsafe { CreateEventW(ptr::null(), 0, 0, ptr::null()) };
-    // SAFETY: a new handle that nobody else owns.
-    unsafe { own(event) }
-}
-
-/// Connects the socket with an event that tells of waiting connections, or with none.
-fn select_events(socket: &Socket, event: Option<&OwnedHandle>) -> io::Result<()> {
-    let (event, events) = match event {
-        // Winsock writes handles of events as numbers.
-        Some(event) => {
-            (event.as_raw_handle().expose_provenance().cast_signed(), FD_ACCEPT.cast_signed())
-        }
-        None => (0, 0),
-    };
-    // SAFETY: socket and event are open. The system keeps a reference of its own to the event.
-    let result = unsafe { WSAEventSelect(raw(socket), event, events) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// # Errors
-/// The socket has the overlapped attribute, so no program could read from it.
-fn check_synchronous(socket: &impl AsRawSocket) -> io::Result<()> {
-    let mut status = IO_STATUS_BLOCK::default();
-    let mut mode = 0u32;
-    let socket = usize::try_from(socket.as_raw_socket()).map_err(io::Error::other)?;
-    // SAFETY: the handle is open, and pointer and size are those of the mode.
-    let result = unsafe {
-        NtQueryInformationFile(
-            ptr::with_exposed_provenance_mut(socket),
-            &raw mut status,
-            (&raw mut mode).cast(),
-            size_of_val(&mode).try_into().unwrap_or(0),
-            FileModeInformation,
-        )
-    };
-    if result < 0 {
-        // SAFETY: translates a number.
-        let code = unsafe { RtlNtStatusToDosError(result) };
-        return Err(io::Error::from_raw_os_error(code.cast_signed()));
-    }
-    if mode & FILE_SYNCHRONOUS_IO_NONALERT == 0 {
-        let text = "the accepted socket has the overlapped attribute, which no program can use as \
-                    its standard input; a network filter of this machine may have replaced it";
-        return Err(io::Error::other(text));
-    }
-    Ok(())
-}
-
-mod provider;
-mod stream;
-mod tuning;
-
-#[cfg(test)]
-mod tests;

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::io;
 use std::marker::PhantomData;
 use std::os::windows::io::{
-    AsHandle, AsRawHandle, AsRawSocket, AsSocket, BorrowedHandle, BorrowedSocket, OwnedHandle,
+    AsHandle, AsRawHandle, AsRawSocket, BorrowedHandle, BorrowedSocket, OwnedHandle,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use super::job::{Job, JobLimits};
 use super::pipe;
 use super::process::Child;
 use super::quote;
-use super::socket::{Connection, ListenSocket};
+use super::socket::{Connection, End, ListenSocket};
 use super::stdio::Output;
 use super::terminal;
 use super::token::Token;
@@ -94,7 +94,7 @@ fn command(path: &Path, argv: &[OsString]) -> io::Result<(Vec<u16>, Vec<u16>)> {
 /// What a program gets as its standard input and output.
 #[derive(Clone, Copy, Debug)]
 pub enum Stdio<'a> {
-    /// The connection (`Inetd_SOCK` is its SOCKET value).
+    /// The connection (`Inetd_SOCK` is its SOCKET value; there is none for a named pipe).
     Connection(&'a Connection),
     /// The listening socket (`Inetd_SOCK` is its SOCKET value).
     Listener(&'a ListenSocket),
@@ -196,17 +196,20 @@ struct Standard<'a> {
 
 impl<'a> Standard<'a> {
     fn new(stdio: Stdio<'a>) -> io::Result<Self> {
-        let socket = match stdio {
-            Stdio::Connection(connection) => connection.as_socket(),
-            Stdio::Listener(listener) => listener.as_socket(),
+        let end = match stdio {
+            Stdio::Connection(connection) => connection.end()?,
+            Stdio::Listener(listener) => listener.end()?,
             Stdio::Pipe(end) => {
                 let (input, output) = (Lent::file(end.input())?, Lent::file(end.output())?);
                 return Ok(Self { input: Some(input), output: Some(output), socket: None });
             }
             Stdio::Terminal(_) => return Ok(Self { input: None, output: None, socket: None }),
         };
-        let value = Some(socket.as_raw_socket());
-        Ok(Self { input: Some(Lent::socket(socket)?), output: None, socket: value })
+        let (input, socket) = match end {
+            End::Socket(socket) => (Lent::socket(socket)?, Some(socket.as_raw_socket())),
+            End::Pipe(pipe) => (Lent::file(pipe)?, None),
+        };
+        Ok(Self { input: Some(input), output: None, socket })
     }
 
     fn handles(&self) -> (HANDLE, HANDLE) {

@@ -1,6 +1,7 @@
 //! A connection that the relay reads and writes.
 
 use std::io;
+use std::os::windows::io::{IntoRawHandle, OwnedHandle};
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,6 +9,9 @@ use std::task::{Context, Poll};
 use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::windows::named_pipe::NamedPipeServer;
+
+use crate::sys::platform::pipe::LONGEST_WRITE;
 
 /// A connection that tokio watches. Its end is told by `shutdown`.
 ///
@@ -17,12 +21,22 @@ use tokio::net::TcpStream;
 pub enum Stream {
     /// Over TCP.
     Tcp(TcpStream),
+    /// Over a pipe, until it is shut down. A pipe has no half-close: whoever has said all closes it,
+    /// and the client still reads what is in it, and what is still being written to it.
+    Pipe(Option<NamedPipeServer>),
 }
 
 impl Stream {
-    pub(super) fn new(socket: Socket) -> io::Result<Self> {
+    pub(super) fn of_socket(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Ok(Self::Tcp(TcpStream::from_std(socket.into())?))
+    }
+
+    /// `pipe` is connected, and open for overlapped calls.
+    pub(super) fn of_pipe(pipe: OwnedHandle) -> io::Result<Self> {
+        // SAFETY: the server end of a named pipe, open for overlapped calls, and nobody else's.
+        let pipe = unsafe { NamedPipeServer::from_raw_handle(pipe.into_raw_handle()) }?;
+        Ok(Self::Pipe(Some(pipe)))
     }
 
     /// Connects to a Unix socket, which tokio cannot do here.
@@ -37,8 +51,12 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self::Tcp(stream) = self.get_mut();
-        Pin::new(stream).poll_read(context, buffer)
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            // That the client has closed it is an error here: nobody is left.
+            Self::Pipe(Some(pipe)) => Pin::new(pipe).poll_read(context, buffer),
+            Self::Pipe(None) => Poll::Ready(Ok(())),
+        }
     }
 }
 
@@ -48,17 +66,29 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Self::Tcp(stream) = self.get_mut();
-        Pin::new(stream).poll_write(context, data)
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(context, data),
+            Self::Pipe(Some(pipe)) => {
+                Pin::new(pipe).poll_write(context, &data[..data.len().min(LONGEST_WRITE)])
+            }
+            Self::Pipe(None) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self::Tcp(stream) = self.get_mut();
-        Pin::new(stream).poll_flush(context)
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Self::Pipe(_) => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self::Tcp(stream) = self.get_mut();
-        Pin::new(stream).poll_shutdown(context)
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Pipe(pipe) => {
+                *pipe = None;
+                Poll::Ready(Ok(()))
+            }
+        }
     }
 }

@@ -98,7 +98,7 @@ fn a_program_gets_no_other_handle() {
     let (listener, address) = listener();
     let (mut other_client, other) = accepted(&listener, address);
     // As if another thread were starting the other program at this moment.
-    let lent = Lent::socket(other.as_socket()).unwrap();
+    let lent = Standard::new(Stdio::Connection(&other)).unwrap();
     let (_client, child) = start(&listener, address, &prepared("echo"), None);
     drop(lent);
     drop(other);

@@ -3,9 +3,31 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
+use windows_sys::Win32::Foundation::ERROR_NO_SYSTEM_RESOURCES;
+use windows_sys::Win32::Networking::WinSock::{WSAECONNRESET, WSAEMFILE, WSAENOBUFS, WSAENOTSOCK};
+
+use super::super::{Kind, ListenSocket, accept_failure, bind_failure, has_ipv6};
 use super::*;
 use crate::sys::platform::handle::is_inheritable;
 use crate::sys::platform::testing::{PATIENCE, accepted, connect, eventually, listener, tokens};
+use crate::sys::{AcceptFailure, BindFailure};
+
+/// The socket of a listener.
+fn socket_of(listener: &ListenSocket) -> &Socket {
+    match &listener.kind {
+        Kind::Socket(listener) => &listener.socket,
+        Kind::Pipe(_) => panic!("a pipe"),
+    }
+}
+
+/// The socket of a connection.
+fn accepted_socket(connection: Connection) -> OwnedSocket {
+    match connection.peer {
+        Peer::Socket(socket) => socket,
+        Peer::Pipe(_) => panic!("a pipe"),
+    }
+}
 
 /// Long enough to see that nothing comes.
 const SILENCE: Duration = Duration::from_millis(300);
@@ -60,13 +82,14 @@ fn an_accepted_socket_blocks_and_is_synchronous_and_ours_alone() {
     let (connection, peer) = listener.accept().unwrap();
     assert_eq!(peer, client.local_addr().unwrap().into());
     assert_eq!(connection.local().unwrap(), address.into());
-    check_synchronous(&connection.socket).unwrap();
-    let handle = ptr::with_exposed_provenance_mut(raw(&listener.socket));
+    let socket = accepted_socket(connection);
+    check_synchronous(&socket).unwrap();
+    let handle = ptr::with_exposed_provenance_mut(raw(socket_of(&listener)));
     assert!(!is_inheritable(handle).unwrap());
-    let number = usize::try_from(connection.socket.as_raw_socket()).unwrap();
+    let number = usize::try_from(socket.as_raw_socket()).unwrap();
     assert!(!is_inheritable(ptr::with_exposed_provenance_mut(number)).unwrap());
     // It waits for a byte instead of failing with WSAEWOULDBLOCK.
-    let mut server = TcpStream::from(connection.socket);
+    let mut server = TcpStream::from(socket);
     server.set_read_timeout(Some(PATIENCE)).unwrap();
     let reader = std::thread::spawn(move || {
         let mut byte = [0];
@@ -91,7 +114,8 @@ fn options_reach_the_accepted_socket() {
         let listener = ListenSocket::bind(&endpoint, &options).unwrap();
         let Endpoint::Tcp { address, .. } = *listener.local() else { panic!("not TCP") };
         let (_client, connection) = accepted(&listener, address);
-        let socket = SockRef::from(&connection.socket);
+        let socket = accepted_socket(connection);
+        let socket = SockRef::from(&socket);
         assert_eq!(socket.tcp_nodelay().unwrap(), on);
         assert_eq!(socket.keepalive().unwrap(), on);
     }
@@ -100,24 +124,30 @@ fn options_reach_the_accepted_socket() {
 #[test]
 fn options_change_while_the_socket_listens() {
     let (listener, address) = listener();
-    let default = listener.socket.recv_buffer_size().unwrap();
+    let default = socket_of(&listener).recv_buffer_size().unwrap();
     let plain = SocketOptions::default();
     let buffer = Some(20_000);
     let (nodelay, keepalive) = (!plain.nodelay, !plain.keepalive);
     let other = SocketOptions { nodelay, keepalive, receive_buffer: buffer, ..plain.clone() };
     listener.lend().unwrap();
     listener.retune(&other).unwrap();
-    assert_eq!(listener.socket.recv_buffer_size().unwrap(), default, "touched while it is lent");
+    assert_eq!(
+        socket_of(&listener).recv_buffer_size().unwrap(),
+        default,
+        "touched while it is lent"
+    );
     listener.take_back().unwrap();
-    assert_ne!(listener.socket.recv_buffer_size().unwrap(), default);
+    assert_ne!(socket_of(&listener).recv_buffer_size().unwrap(), default);
     let (_client, connection) = accepted(&listener, address);
-    let socket = SockRef::from(&connection.socket);
+    let socket = accepted_socket(connection);
+    let socket = SockRef::from(&socket);
     assert_eq!(socket.tcp_nodelay().unwrap(), nodelay);
     assert_eq!(socket.keepalive().unwrap(), keepalive);
     let longer = SocketOptions { backlog: plain.backlog + 1, ..plain.clone() };
     assert_eq!(listener.retune(&longer).unwrap_err().kind(), io::ErrorKind::Unsupported);
     let (_client, connection) = accepted(&listener, address);
-    let socket = SockRef::from(&connection.socket);
+    let socket = accepted_socket(connection);
+    let socket = SockRef::from(&socket);
     assert_eq!(socket.tcp_nodelay().unwrap(), plain.nodelay, "all but the backlog was applied");
 }
 
@@ -176,7 +206,7 @@ fn accept_errors_are_sorted() {
         (WSAEMFILE, AcceptFailure::Resources),
         (WSAENOBUFS, AcceptFailure::Resources),
         (ERROR_NO_SYSTEM_RESOURCES.cast_signed(), AcceptFailure::Resources),
-        (windows_sys::Win32::Networking::WinSock::WSAENOTSOCK, AcceptFailure::Broken),
+        (WSAENOTSOCK, AcceptFailure::Broken),
     ] {
         assert_eq!(accept_failure(&io::Error::from_raw_os_error(code)), class, "{code}");
     }

@@ -43,11 +43,16 @@ mod tests {
     };
 
     use super::*;
-    use crate::sys::platform::testing::listener;
+    use crate::config::SocketOptions;
+    use crate::listener::endpoint::Endpoint;
+    use crate::sys::platform::startup::start_sockets;
 
     #[test]
     fn sockets_of_the_system_are_files() {
-        let (listener, _) = listener();
+        start_sockets().unwrap();
+        let endpoint = Endpoint::Tcp { address: "127.0.0.1:0".parse().unwrap(), only_v6: false };
+        let listener =
+            super::super::SocketListener::bind(&endpoint, &SocketOptions::default()).unwrap();
         assert!(listener.gives_files());
         let information = information(&listener.socket).unwrap();
         assert_eq!(information.iAddressFamily, i32::from(AF_INET));
