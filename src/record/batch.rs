@@ -8,7 +8,7 @@ use super::event::Event;
 use super::log::{Field, Value};
 
 /// Capacities of a batch that are kept for the next records.
-const KEPT: usize = 1024;
+const KEPT: usize = 256;
 
 /// Records, in order. To add some that are in another batch is three copies of memory.
 #[derive(Debug, Default)]
@@ -95,7 +95,7 @@ impl Batch {
         self.fields.clear();
         self.fields.shrink_to(KEPT * 4);
         self.text.clear();
-        self.text.shrink_to(KEPT * 32);
+        self.text.shrink_to(KEPT * 64);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::config::{Log, LogTarget};
 use crate::sys::system_log::{self, Kind, SystemLog};
 
 /// A target that fails and works by turns is told of no more often than this.
-const TOLD_AGAIN: Duration = Duration::from_secs(60);
+const TOLD_AGAIN: Duration = Duration::from_secs(10);
 
 /// Where the daemon runs, as far as its log is concerned.
 #[derive(Clone, Debug)]
@@ -165,8 +165,8 @@ impl Sink {
                 log.write(&record, self.format).err().map(|error| (record, error))
             });
             let Some((record, error)) = failed else { return Ok(()) };
-            format::line(&mut self.lines, Format::Text, &record);
-            records.for_each(|record| format::line(&mut self.lines, Format::Text, &record));
+            format::line(&mut self.lines, self.format, &record);
+            records.for_each(|record| format::line(&mut self.lines, self.format, &record));
             return Err(error);
         }
         batch.records().for_each(|record| format::line(&mut self.lines, self.format, &record));

@@ -52,17 +52,18 @@ fn with_a_full_disk_everything_goes_on_and_the_log_comes_out_on_standard_error()
     assert!(lines[1].contains("INFO Started"), "{lines:?}");
 }
 
-/// The journal's socket has a fixed place, so the daemon sees this folder as `/run`. That needs
-/// user namespaces.
+/// The journal's socket has a fixed place, so the daemon sees a folder of the test as `/run`. That
+/// needs user namespaces. Its standard error is called a stream of the journal, as systemd does.
 #[test]
 fn the_journal_gets_records_with_their_fields() {
-    let sees = |folder: &std::path::Path| {
-        let mount = format!("mount --bind '{}' /run && exec \"$0\" \"$@\"", folder.display());
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", &mount].map(str::to_owned)
-    };
     let folder = tempfile::tempdir().unwrap();
-    let prefix = sees(folder.path());
-    let mut able = Command::new(&prefix[0]);
+    let script = format!(
+        "mount --bind '{}' /run && \
+         JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec \"$0\" \"$@\"",
+        folder.path().display()
+    );
+    let prefix = ["unshare", "--map-root-user", "--mount", "sh", "-c", &script];
+    let mut able = Command::new(prefix[0]);
     able.args(&prefix[1..]).arg("true").stderr(Stdio::null());
     if !able.status().is_ok_and(|status| status.success()) {
         println!("skipped: no user namespaces here");
@@ -77,16 +78,25 @@ fn the_journal_gets_records_with_their_fields() {
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     };
 
-    let prefix: Vec<_> = prefix.iter().map(String::as_str).collect();
-    let start = Start::run(&say()).daemon("log = { target = 'journald' }");
-    let daemon = start.through(&prefix, Stdio::null()).ready();
-    assert!(entry().starts_with("MESSAGE=Started version="));
-    assert_eq!(daemon.ask("say", ""), "x\n");
-    let start = entry();
-    assert!(start.starts_with("MESSAGE=START service=say session=1 peer=127.0.0.1:"), "{start}");
-    for line in ["PRIORITY=6", "INETD_EVENT=3001", "SERVICE=say", "SESSION=1"] {
-        assert!(start.lines().any(|other| other == line), "{line}: {start}");
+    for target in ["auto", "journald"] {
+        let start = Start::run(&say()).daemon(&format!("log = {{ target = '{target}' }}"));
+        let daemon = start.through(&prefix, Stdio::null()).ready();
+        assert!(entry().starts_with("MESSAGE=Started version="));
+        assert_eq!(daemon.ask("say", ""), "x\n");
+        let start = entry();
+        assert!(
+            start.starts_with("MESSAGE=START service=say session=1 peer=127.0.0.1:"),
+            "{start}"
+        );
+        for line in ["PRIORITY=6", "INETD_EVENT=3001", "SERVICE=say", "SESSION=1"] {
+            assert!(start.lines().any(|other| other == line), "{line}: {start}");
+        }
+        assert!(entry().contains("\nINETD_EVENT=3002\n"));
+        assert_eq!(daemon.log().all(), [""; 0]);
     }
-    assert!(entry().contains("\nINETD_EVENT=3002\n"));
-    assert_eq!(daemon.log().all(), [""; 0]);
+
+    // Lines of JSON are for whoever reads the journal's lines.
+    let start = Start::run(&say()).daemon("log = { format = 'json' }");
+    let daemon = start.through(&prefix, Stdio::null()).ready();
+    daemon.log().wait_for("the start", |line| line.contains("\"event\":\"Started\""));
 }

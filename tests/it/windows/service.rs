@@ -162,6 +162,7 @@ fn from_installing_to_uninstalling() {
     is_stopped();
 
     cannot_be_started(&config);
+    reports_to_the_event_log();
     logs_elsewhere(&config);
     works_without_a_source_of_events(&config);
 
@@ -201,6 +202,23 @@ fn before_anybody_has_written_a_service(config: &Config) {
     succeeds(&inetd(&["reload", "--control", &config.control]));
     assert_eq!(config.answer(), "first\n");
     succeeds(&run(&["uninstall"]));
+}
+
+/// Each event with its number and its fields. Only Wine shows what is reported.
+fn reports_to_the_event_log() {
+    if !wine() {
+        return;
+    }
+    let start = Start::run(&say("x")).daemon("log = { target = 'eventlog', level = 'warn' }");
+    let daemon = start.env("WINEDEBUG", "+eventlog").ready();
+    daemon.rewrite("[service.x]\nlisten = 1\n");
+    assert_eq!(daemon.reload().code, 1);
+    // An error (0x0001) with the number 4002.
+    let is_error = |line: &str| line.contains("0x0001,0x0000,0x00000fa2,");
+    daemon.log().wait_for("the event", is_error);
+    let fields = |line: &str| line.contains("L\"error=") && line.contains("inetd.toml:5:10");
+    daemon.log().wait_for("its fields", fields);
+    assert!(!daemon.log().all().iter().any(|line| line.contains("INFO")));
 }
 
 /// The file is the one that the configuration names.
