@@ -93,7 +93,10 @@ fn every_key_has_its_meaning() {
 /// What a service is, without the places where it was written.
 fn meaning(service: &ServiceConfig) -> String {
     let at = Position::default();
-    format!("{:?}", ServiceConfig { at, positions: Box::default(), ..service.clone() })
+    let text = format!("{:?}", ServiceConfig { at, positions: Box::default(), ..service.clone() });
+    // Rules know where they were written, too.
+    let parts = text.split("Position {").map(|part| part.split_once('}').map_or(part, |(_, b)| b));
+    parts.collect()
 }
 
 #[test]
@@ -106,6 +109,7 @@ fn a_converted_file_means_the_same() {
         ("inetutils.conf", "inetutils"),
         ("busybox.conf", "busybox"),
         ("wininetd.conf", "wininetd"),
+        ("xinetd.conf", "auto"),
         ("systemd/one.socket", "auto"),
     ];
     for (name, format) in samples {
@@ -296,6 +300,35 @@ fn a_socket_unit_is_read_with_its_service() {
     assert_eq!(listens(one), ["tcp://[::]:7021"]);
     assert!(one.wait && !one.socket.keepalive);
     assert_eq!((one.socket.backlog, one.max_sessions), (65_535, None));
+}
+
+#[test]
+fn xinetd_is_read_with_its_defaults_and_folders() {
+    if FAMILY == Family::Windows {
+        return;
+    }
+    let config = good("xinetd.conf", "auto");
+    assert_eq!(names(&config), ["upper", "tunnel", "echo-stream"]);
+    let upper = service(&config, "upper");
+    assert_eq!(listens(upper), ["tcp://[::]:7001"]);
+    assert_eq!(argv(upper), ["upper", "-c", "exit"]);
+    assert_eq!((upper.max_sessions, upper.gate.over_limit), (Some(60), OverLimit::Reject));
+    assert!(upper.socket.keepalive && !upper.socket.nodelay);
+    let program = runs(upper);
+    assert_eq!((program.umask, program.nice), (0o027, Some(5)));
+    assert_eq!(program.limits[0].value, Some(256 << 20));
+    let set: Vec<_> = program.environment.iter().collect();
+    assert!(set.contains(&&("MODE".into(), "net".into())));
+    assert!(set.iter().any(|(name, _)| name == "HOME"), "everything is passed on");
+    let tunnel = service(&config, "tunnel");
+    let target = Target::Tcp { host: "127.0.0.1".into(), port: 80 };
+    assert_eq!((&tunnel.work, tunnel.max_sessions), (&Work::Forward(target), None));
+    let echo = service(&config, "echo-stream");
+    assert_eq!(listens(echo), ["tcp://0.0.0.0:7"]);
+    assert_eq!(echo.work, Work::Builtin(Builtin::Echo));
+
+    let folder = load(Path::new("tests/data/good/xinetd.d"), FileFormat::Auto, Purpose::Check);
+    assert_eq!(names(&folder.unwrap().0), ["echo-stream", "second"]);
 }
 
 #[test]

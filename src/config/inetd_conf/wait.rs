@@ -1,8 +1,6 @@
 //! The wait field of a classic line, with the limits that each dialect puts behind it. The same
 //! place means different things: `/10` is ten children, `:10` and `.10` are ten starts a minute.
 
-use std::ops::Range;
-
 use super::lines::Word;
 use super::{Dialect, Reader};
 use crate::config::keys::Key;
@@ -37,7 +35,7 @@ impl Reader<'_> {
         } else if self.dialect == Dialect::Freebsd {
             self.freebsd_limits(word, length + 1, waits, entries);
         } else {
-            self.starts_a_minute(word, length + 1);
+            self.starts_a_minute(word, length + 1, entries);
         }
     }
 
@@ -85,14 +83,24 @@ impl Reader<'_> {
                     continue;
                 }
                 (Some(0), _) => continue,
-                (Some(_), 1) => self.not_enforced(range, "starts a minute from one address"),
-                (Some(_), _) => self.not_enforced(range, "children at a time for one address"),
+                (Some(number), 1) => {
+                    let value = Data::Text(format!("{number}/60s"));
+                    self.add(entries, Key::RatePerSource, range, value);
+                    continue;
+                }
+                (Some(number), _) => {
+                    let value = Data::Integer { value: number, octal: false };
+                    self.add(entries, Key::MaxPerSource, range, value);
+                    continue;
+                }
             };
             self.push(problem);
         }
     }
 
-    fn starts_a_minute(&mut self, word: &Word, from: usize) {
+    /// More starts than this in a minute end the service for a while: in busybox for a minute, else
+    /// for ten.
+    fn starts_a_minute(&mut self, word: &Word, from: usize, entries: &mut Vec<Entry>) {
         let part = &word.text[from..];
         let range = word.part(from..word.text.len());
         let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -102,15 +110,17 @@ impl Reader<'_> {
                 "the number of starts a minute is missing",
             )
             .help("write it behind the separator, or leave the separator out"),
-            Ok(_) if is_number => self.not_enforced(range, "starts a minute"),
+            Ok(0) if is_number => return,
+            Ok(number) if is_number => {
+                let pause = if self.dialect == Dialect::Busybox { "60s" } else { "10m" };
+                let rate = Data::Text(format!("{number}/60s"));
+                self.add(entries, Key::Rate, range.clone(), rate);
+                self.add(entries, Key::RatePause, range, Data::Text(pause.to_owned()));
+                return;
+            }
             _ => Problem::error(self.span(word.range.clone()), format!("`{part}` is not a limit"))
                 .help("a limit is a number of starts a minute: nowait.60"),
         };
         self.push(problem);
-    }
-
-    fn not_enforced(&self, range: Range<usize>, what: &str) -> Problem {
-        Problem::warning(self.span(range), "this limit is not enforced by this version")
-            .label(what.to_owned())
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn translate(service: &super::Entry, problems: &mut Vec<Problem>) -> 
     let entries = translation.entries;
     let id = settings.get("id").map_or(name, Given::one);
     RawService {
-        name: Spanned { value: value::to_name(&id.value), span: id.span },
+        name: Spanned { value: value::to_name(&id.value), span: name.span },
         origin: Origin::Classic,
         layer: None,
         entries,
