@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 use crate::config::FileFormat;
 use crate::config::keys::{Availability, Key, Kind, SERVICE};
+use crate::doctor::selftest::CHILD;
 
 /// Our own executable calls itself with this to send CTRL_BREAK, which a process can only do from
 /// inside the console of the other one.
@@ -73,7 +74,12 @@ Looks at the configuration, as `check` does, and at this machine: programs that
 cannot be started or that others can change, ports that somebody else has, limits
 that do not fit, output that is buffered, and the like. Each finding says why it
 would hurt and what to do. Nothing is changed or started. The exit code is 1 if
-there is an error among the findings.";
+there is an error among the findings.
+
+--selftest needs no configuration: it starts daemons of its own in a temporary
+folder and on the loopback interface, uses them as clients do, and prints for each
+scenario whether it works on this machine. It takes about a minute and leaves
+nothing behind. The exit code is 1 if a scenario failed.";
 
 const SERVICE_HELP: &str = "\
 inetd as a service of the system: on Windows of the Service Control Manager, on
@@ -211,6 +217,13 @@ pub(super) fn command() -> Command {
                 .about("Look at this machine and the configuration, say what would hurt")
                 .long_about(DOCTOR)
                 .args([config(), format()])
+                .arg(
+                    Arg::new("selftest")
+                        .long("selftest")
+                        .action(ArgAction::SetTrue)
+                        .conflicts_with_all(["config"])
+                        .help("Run real scenarios here instead and print what works"),
+                )
                 .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("As JSON")),
         )
         .subcommand(service())
@@ -244,6 +257,11 @@ pub(super) fn command() -> Command {
                         .conflicts_with("command")
                         .help("Write the pages of all commands to files in this folder"),
                 ),
+        )
+        .subcommand(
+            Command::new(CHILD).hide(true).disable_help_flag(true).arg(
+                Arg::new("role").num_args(1..).trailing_var_arg(true).allow_hyphen_values(true),
+            ),
         )
         .subcommand(
             Command::new(CTRL_BREAK)

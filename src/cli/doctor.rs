@@ -7,16 +7,20 @@ use std::time::Duration;
 use clap::ArgMatches;
 use serde_json::json;
 
-use super::{FAILED, check, control, output};
+use super::{FAILED, check, control, fail, output};
 use crate::config::{self, FileFormat, Severity};
+use crate::doctor::selftest::{self, Verdict};
 use crate::doctor::{self, Examination, Finding};
 use crate::sys::control::server_id;
-use crate::sys::{machine, paths};
+use crate::sys::{machine, paths, startup};
 
 /// How long the daemon's system is asked who it is.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn doctor(matches: &ArgMatches) -> ExitCode {
+    if matches.get_flag("selftest") {
+        return test(matches.get_flag("json"));
+    }
     let (path, format) = check::file(matches);
     // Before anything is installed there is still a machine to look at.
     let is_named = matches.get_one::<PathBuf>("config").is_some();
@@ -28,6 +32,54 @@ pub(super) fn doctor(matches: &ArgMatches) -> ExitCode {
     let text = if matches.get_flag("json") { as_json(&examination) } else { as_text(&examination) };
     let written = output::out(&text);
     if examination.count(Severity::Error) > 0 { ExitCode::from(FAILED) } else { written }
+}
+
+/// Runs the self-test. A table is written line by line, since it takes a while.
+fn test(json: bool) -> ExitCode {
+    if let Err(error) = startup::prepare() {
+        return fail(FAILED, error);
+    }
+    if !json {
+        let version = env!("CARGO_PKG_VERSION");
+        output::out(&format!("inetd {version} on {}\n\n", machine::name()));
+    }
+    let mut lines = Vec::new();
+    let ended = selftest::run(|line| {
+        if !json {
+            output::out(&line.render());
+        }
+        lines.push(line.clone());
+    });
+    let count = |verdict| lines.iter().filter(|line| line.result == verdict).count();
+    let (works, failed) = (count(Verdict::Ok), count(Verdict::Failed));
+    let skipped = count(Verdict::Skipped);
+    let written = if json {
+        let value = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "system": machine::name(),
+            "ok": works,
+            "failed": failed,
+            "skipped": skipped,
+            "scenarios": lines,
+        });
+        output::out(&format!("{value:#}\n"))
+    } else {
+        output::out(&format!("\n{works} ok, {failed} failed, {skipped} skipped\n"))
+    };
+    match ended {
+        Err(error) => fail(FAILED, format_args!("the self-test has not ended: {error:#}")),
+        Ok(()) if failed > 0 => ExitCode::from(FAILED),
+        Ok(()) => written,
+    }
+}
+
+/// What a program of the self-test does.
+pub(super) fn play(matches: &ArgMatches) -> ExitCode {
+    let words: Vec<String> = matches.get_many("role").into_iter().flatten().cloned().collect();
+    match selftest::play(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(FAILED, format_args!("self-test: {error:#}")),
+    }
 }
 
 /// The process id of the daemon that runs with this configuration.

@@ -14,6 +14,8 @@ mod service;
 
 use std::process::ExitCode;
 
+use crate::doctor::selftest;
+
 /// A configuration or start-up error.
 const FAILED: u8 = 1;
 /// A bad command line.
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
         Some(("service", matches)) => service::service(matches),
         Some(("completions", matches)) => generated::completions(matches),
         Some(("man", matches)) => generated::man(matches),
+        Some((selftest::CHILD, matches)) => doctor::play(matches),
         Some((arguments::CTRL_BREAK, matches)) => control::ctrl_break(matches),
         _ => ExitCode::from(USAGE),
     }

@@ -12,6 +12,7 @@ mod limits;
 mod machine;
 mod ports;
 mod programs;
+pub mod selftest;
 #[cfg(test)]
 mod testing;
 mod writable;

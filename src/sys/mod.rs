@@ -18,6 +18,7 @@
 //! | `process` | a started program: its end, its tree, how it is stopped |
 //! | `program` | finding an executable by name |
 //! | `secret` | passwords of accounts |
+//! | `selftest` | what `inetd doctor --selftest` asks of the system |
 //! | `service` | inetd as a service of the system: installing, starting, stopping, running as one |
 //! | `signals` | requests to stop or reload from outside |
 //! | `socket` | listening sockets and connections |
@@ -44,7 +45,8 @@ mod platform;
 
 pub use platform::{
     clock, control, desktop, identity, inherited, machine, notify, paths, pipe, poll, process,
-    program, secret, service, signals, socket, spawn, startup, stdio, system_log, terminal, trust,
+    program, secret, selftest, service, signals, socket, spawn, startup, stdio, system_log,
+    terminal, trust,
 };
 
 use crate::config::keys::Key;

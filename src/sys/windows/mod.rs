@@ -13,6 +13,7 @@ pub mod poll;
 pub mod process;
 pub mod program;
 pub mod secret;
+pub mod selftest;
 pub mod service;
 pub mod signals;
 pub mod socket;

@@ -1,14 +1,17 @@
 //! Who can change a file that has to be trusted: a configuration, a program.
 
 use std::io;
+use std::os::windows::io::AsRawHandle;
 use std::path::{Path, PathBuf};
 use std::ptr;
 
 use windows_sys::Win32::Foundation::{ERROR_SUCCESS, GENERIC_ALL, GENERIC_EXECUTE, GENERIC_WRITE};
-use windows_sys::Win32::Security::Authorization::{GetNamedSecurityInfoW, SE_FILE_OBJECT};
+use windows_sys::Win32::Security::Authorization::{
+    GetNamedSecurityInfoW, GetSecurityInfo, SE_FILE_OBJECT, SE_KERNEL_OBJECT,
+};
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce, INHERIT_ONLY_ACE,
-    LookupAccountSidW, OWNER_SECURITY_INFORMATION, PSID,
+    LookupAccountSidW, OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     DELETE, FILE_ADD_FILE, FILE_APPEND_DATA, FILE_DELETE_CHILD, FILE_EXECUTE, FILE_WRITE_DATA,
@@ -66,9 +69,7 @@ pub fn remedy(outsider: &Outsider) -> String {
 /// # Errors
 /// The file, or a folder above it, cannot be looked at.
 pub fn outsiders(path: &Path, trusted: Option<&Identity>) -> io::Result<Vec<Outsider>> {
-    let mut known: Vec<String> = TRUSTED.map(str::to_owned).into();
-    known.push(SERVICE_SID.to_owned());
-    known.push(own_user()?);
+    let mut known = known()?;
     known.extend(trusted.map(|identity| identity.account.sid.clone()));
     let path = std::path::absolute(path)?;
     let mut found = Vec::new();
@@ -84,6 +85,13 @@ pub fn outsiders(path: &Path, trusted: Option<&Identity>) -> io::Result<Vec<Outs
         }
     }
     Ok(found)
+}
+
+/// Those whom we trust whatever it is about.
+fn known() -> io::Result<Vec<String>> {
+    let mut known: Vec<String> = TRUSTED.map(str::to_owned).into();
+    known.extend([SERVICE_SID.to_owned(), own_user()?]);
+    Ok(known)
 }
 
 /// What keeps `identity` from running the program `path`: the file. Folders do not count: everybody
@@ -132,31 +140,60 @@ impl Rights {
 
 fn rights(path: &Path) -> io::Result<Rights> {
     let name = wide(path.as_os_str())?;
+    read(|owner, list, memory| {
+        // SAFETY: the name ends with a NUL, and the pointers are valid for the call.
+        unsafe {
+            GetNamedSecurityInfoW(
+                name.as_ptr(),
+                SE_FILE_OBJECT,
+                OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION,
+                owner,
+                ptr::null_mut(),
+                list,
+                ptr::null_mut(),
+                memory,
+            )
+        }
+    })
+}
+
+/// Who can use a pipe besides the system, the administrators, our service and our own user.
+pub(super) fn outsider_of(pipe: &impl AsRawHandle) -> io::Result<Option<String>> {
+    let rights = read(|owner, list, memory| {
+        // SAFETY: the handle is open, and the pointers are valid for the call.
+        unsafe {
+            GetSecurityInfo(
+                pipe.as_raw_handle(),
+                SE_KERNEL_OBJECT,
+                OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION,
+                owner,
+                ptr::null_mut(),
+                list,
+                ptr::null_mut(),
+                memory,
+            )
+        }
+    })?;
+    Ok(rights.outsider(u32::MAX, &known()?).map(|(sid, _)| name_of(&sid)))
+}
+
+/// What `call` tells about owner and list of an object, which are parts of the memory that it
+/// allocates.
+fn read(
+    call: impl FnOnce(*mut PSID, *mut *mut ACL, *mut PSECURITY_DESCRIPTOR) -> u32,
+) -> io::Result<Rights> {
     let (mut owner, mut list, mut memory) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-    // SAFETY: the name ends with a NUL, and the pointers are valid for the call.
-    let code = unsafe {
-        GetNamedSecurityInfoW(
-            name.as_ptr(),
-            SE_FILE_OBJECT,
-            OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION,
-            &raw mut owner,
-            ptr::null_mut(),
-            &raw mut list,
-            ptr::null_mut(),
-            &raw mut memory,
-        )
-    };
+    let code = call(&raw mut owner, &raw mut list, &raw mut memory);
     if code != ERROR_SUCCESS {
         return Err(io::Error::from_raw_os_error(code.cast_signed()));
     }
-    // Owner and list are parts of it.
     let _memory = Local(memory);
     let owner = if owner.is_null() { String::new() } else { text_of(owner)? };
     if list.is_null() {
         return Ok(Rights { owner, entries: None });
     }
     // SAFETY: a valid list that lives as long as its memory.
-    let count = unsafe { list.cast::<ACL>().read() }.AceCount;
+    let count = unsafe { list.read() }.AceCount;
     let mut entries = Vec::new();
     for index in 0..u32::from(count) {
         entries.extend(allowed(list, index)?);
@@ -262,7 +299,7 @@ mod tests {
         Rights { owner: TRUSTED[1].into(), entries: Some(entries) }
     }
 
-    fn known() -> Vec<String> {
+    fn trusted() -> Vec<String> {
         TRUSTED.map(str::to_owned).into()
     }
 
@@ -274,12 +311,12 @@ mod tests {
             (DELETE, USERS),
             (FILE_DELETE_CHILD, "S-1-5-11"),
         ]);
-        assert_eq!(all.outsider(CHANGE_FILE, &known()), Some((USERS.into(), true)));
-        assert_eq!(all.outsider(FILE_WRITE_DATA, &known()), Some((BOB.into(), false)));
-        assert_eq!(all.outsider(WRITE_OWNER, &known()), None);
+        assert_eq!(all.outsider(CHANGE_FILE, &trusted()), Some((USERS.into(), true)));
+        assert_eq!(all.outsider(FILE_WRITE_DATA, &trusted()), Some((BOB.into(), false)));
+        assert_eq!(all.outsider(WRITE_OWNER, &trusted()), None);
         let owned = Rights { owner: BOB.into(), entries: Some(Vec::new()) };
-        assert_eq!(owned.outsider(CHANGE_FILE, &known()), Some((BOB.into(), false)));
-        assert!(Rights::default().outsider(CHANGE_FILE, &known()).unwrap().1);
+        assert_eq!(owned.outsider(CHANGE_FILE, &trusted()), Some((BOB.into(), false)));
+        assert!(Rights::default().outsider(CHANGE_FILE, &trusted()).unwrap().1);
     }
 
     #[test]
@@ -287,10 +324,10 @@ mod tests {
         // "NT AUTHORITY\Authenticated Users:(AD)" on C:\, "BUILTIN\Users:(RX)" on C:\Windows, and
         // "BUILTIN\Users:(WD,AD,WEA,WA)" on C:\ProgramData, where files of others cannot be deleted.
         let root = rights(&[(0x4, "S-1-5-11"), (0x0012_00a9, USERS)]);
-        assert_eq!(root.outsider(CHANGE_FOLDER, &known()), None);
+        assert_eq!(root.outsider(CHANGE_FOLDER, &trusted()), None);
         let data = rights(&[(0x116, USERS)]);
-        assert_eq!(data.outsider(CHANGE_FOLDER, &known()), None);
-        assert!(data.outsider(CHANGE_FOLDER | FILE_ADD_FILE, &known()).is_some());
+        assert_eq!(data.outsider(CHANGE_FOLDER, &trusted()), None);
+        assert!(data.outsider(CHANGE_FOLDER | FILE_ADD_FILE, &trusted()).is_some());
     }
 
     #[test]

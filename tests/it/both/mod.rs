@@ -19,6 +19,7 @@ mod rates;
 mod records;
 mod relay;
 mod reload;
+mod selftest;
 mod serve;
 mod stderr;
 mod stdio;

@@ -12,6 +12,7 @@ mod orphans;
 mod output;
 mod programs;
 mod real;
+mod selftest;
 mod signals;
 mod storm;
 mod terminal;
