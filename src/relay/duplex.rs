@@ -9,6 +9,7 @@
 //! * When nothing is left of the program, a peer that takes nothing for `linger` is given up.
 
 use std::future::{Future, poll_fn};
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -65,6 +66,8 @@ pub(super) struct Duplex<'a, P, Q, T> {
     moved_down: Instant,
     /// Since when there is nothing left to do but to wait for the peer to close.
     lingers: Option<Instant>,
+    /// Which direction had the first turn.
+    up_first: bool,
 }
 
 impl<'a, P, Q, T> Duplex<'a, P, Q, T>
@@ -88,6 +91,7 @@ where
             moved: now,
             moved_down: now,
             lingers: None,
+            up_first: false,
         }
     }
 
@@ -106,7 +110,7 @@ where
                 self.state = state;
                 self.moved_down = Instant::now();
             }
-            if let Some(end) = self.move_bytes(context) {
+            if let ControlFlow::Break(end) = self.move_bytes(context) {
                 return Poll::Ready(end);
             }
             match self.next_due() {
@@ -124,40 +128,58 @@ where
     }
 
     /// Moves what can be moved now.
-    fn move_bytes(&mut self, context: &mut Context<'_>) -> Option<End> {
-        let (mut up, mut down) = (0, 0);
-        match self.down.poll(context, &mut self.program, &mut self.peer, &mut down) {
-            Poll::Ready(Event::SinkFailed) => return Some(End::PeerGone),
-            Poll::Ready(Event::SourceFailed) => return Some(End::Over),
-            Poll::Ready(Event::Ended) | Poll::Pending => {}
+    fn move_bytes(&mut self, context: &mut Context<'_>) -> ControlFlow<End> {
+        // A task may do only so much at a time (the budget of tokio). They take turns, so that a
+        // direction that has always something to move leaves some of it to the other.
+        self.up_first = !self.up_first;
+        if self.up_first {
+            self.move_up(context)?;
         }
+        self.move_down(context)?;
         if self.down.has_ended() && self.state != Program::Runs {
             // Nobody reads it.
             self.up.drop_all();
         }
-        loop {
-            match self.up.poll(context, &mut self.peer, &mut self.program, &mut up) {
-                Poll::Ready(Event::SourceFailed) => return Some(End::PeerGone),
-                // The program has closed its input, and may still have something to say.
-                Poll::Ready(Event::SinkFailed) => self.up.drop_all(),
-                Poll::Ready(Event::Ended) | Poll::Pending => break,
-            }
-        }
-        if up + down > 0 {
-            self.moved = Instant::now();
-        }
-        if down > 0 {
-            self.moved_down = self.moved;
-        }
+        self.move_up(context)?;
         if self.down.has_ended() {
             if self.up.has_ended() {
-                return Some(End::Over);
+                return ControlFlow::Break(End::Over);
             }
             if self.up.is_dropping() {
                 self.lingers.get_or_insert_with(Instant::now);
             }
         }
-        None
+        ControlFlow::Continue(())
+    }
+
+    fn move_up(&mut self, context: &mut Context<'_>) -> ControlFlow<End> {
+        let mut bytes = 0;
+        let flow = loop {
+            match self.up.poll(context, &mut self.peer, &mut self.program, &mut bytes) {
+                Poll::Ready(Event::SourceFailed) => break ControlFlow::Break(End::PeerGone),
+                // The program has closed its input, and may still have something to say.
+                Poll::Ready(Event::SinkFailed) => self.up.drop_all(),
+                Poll::Ready(Event::Ended) | Poll::Pending => break ControlFlow::Continue(()),
+            }
+        };
+        if bytes > 0 {
+            self.moved = Instant::now();
+        }
+        flow
+    }
+
+    fn move_down(&mut self, context: &mut Context<'_>) -> ControlFlow<End> {
+        let mut bytes = 0;
+        let event = self.down.poll(context, &mut self.program, &mut self.peer, &mut bytes);
+        if bytes > 0 {
+            self.moved = Instant::now();
+            self.moved_down = self.moved;
+        }
+        match event {
+            Poll::Ready(Event::SinkFailed) => ControlFlow::Break(End::PeerGone),
+            Poll::Ready(Event::SourceFailed) => ControlFlow::Break(End::Over),
+            Poll::Ready(Event::Ended) | Poll::Pending => ControlFlow::Continue(()),
+        }
     }
 
     /// What happens next if no byte moves.
@@ -179,13 +201,14 @@ where
         if timer.deadline() > at {
             timer.as_mut().reset(at);
         }
-        while timer.as_mut().poll(context).is_ready() {
-            if Instant::now() >= at {
-                return true;
+        // The clock decides: when the task's budget is used up, the timer is never ready.
+        while Instant::now() < at {
+            if timer.as_mut().poll(context).is_pending() {
+                return false;
             }
             timer.as_mut().reset(at);
         }
-        false
+        true
     }
 }
 

@@ -177,6 +177,15 @@ impl Shared {
         (!state.given_up).then_some(state.program)
     }
 
+    /// Waits until the program has ended, or the relay is given up.
+    async fn program_has_ended(&self) {
+        poll_fn(|context| match self.look(context) {
+            Some(Program::Runs) => Poll::Pending,
+            Some(Program::Ended | Program::Gone) | None => Poll::Ready(()),
+        })
+        .await;
+    }
+
     /// Waits until the relay is given up. Cancel safe.
     async fn given_up(&self) {
         poll_fn(|context| match self.look(context) {
@@ -238,7 +247,12 @@ impl Carrier {
         match far {
             Far::Program(OurEnd::Pipe(program)) => self.carry(peer, program.into_async()?).await,
             Far::Program(OurEnd::Terminal(program)) => {
-                self.carry(peer, program.into_async()?).await;
+                let mut terminal = program.into_async()?;
+                if self.relay(peer, &mut terminal).await == End::Over {
+                    // To close a terminal is to hang up, and that could still kill a program that
+                    // has closed it and is about to end.
+                    self.relay.shared.program_has_ended().await;
+                }
             }
             Far::Server(target) => self.forward(peer, &target).await,
             Far::Builtin(builtin) => self.answer(peer, &builtin).await,
@@ -279,7 +293,17 @@ impl Carrier {
         self.carry(peer, Speaker::new(Text::new(text))).await;
     }
 
-    async fn carry<P, Q>(&self, peer: P, program: Q)
+    async fn carry<P, Q>(&self, peer: P, far: Q)
+    where
+        P: AsyncRead + AsyncWrite + Unpin,
+        Q: AsyncRead + AsyncWrite + Unpin,
+    {
+        // Both sides are closed, however it ended.
+        self.relay(peer, far).await;
+    }
+
+    /// Relays until it is over, and closes what it was given.
+    async fn relay<P, Q>(&self, peer: P, far: Q) -> End
     where
         P: AsyncRead + AsyncWrite + Unpin,
         Q: AsyncRead + AsyncWrite + Unpin,
@@ -292,10 +316,12 @@ impl Carrier {
             sessions.with_any(self.session, |session| recorder.idle(session.subject()));
             self.stop_after(Duration::ZERO);
         };
-        let duplex = Duplex::new(peer, program, &self.relay.shared, times, tell_idle);
-        if duplex.run().await == End::PeerGone {
+        let duplex = Duplex::new(peer, far, &self.relay.shared, times, tell_idle);
+        let end = duplex.run().await;
+        if end == End::PeerGone {
             self.stop_after(config.stop_timeout);
         }
+        end
     }
 
     fn cannot_relay(&self, error: &io::Error) {

@@ -141,6 +141,40 @@ fn a_peer_that_reads_nothing_does_not_hold_a_slot_for_ever() {
 }
 
 #[test]
+fn a_peer_that_never_stops_sending_does_not_hold_a_slot_either() {
+    let daemon = Daemon::run(&pipe("say", &["say", "hello"], "linger_timeout = '200ms'"));
+    let mut client = daemon.connect("say");
+    assert_eq!(client.line(), "hello");
+    let mut sender = client.sender();
+    // Until the other end is closed.
+    while sender.write_all(&[7; 1 << 16]).is_ok() {}
+    daemon.record("EXIT", |_| true);
+}
+
+#[test]
+fn what_a_program_leaves_behind_is_killed_or_goes_on() {
+    let lifeline = Lifeline::new();
+    let program = ["leave", &lifeline.port()];
+    let config = pipe("kill", &program, "tree = 'kill'") + &pipe("go", &program, "tree = 'leave'");
+    let daemon = Daemon::run(&config);
+    let mut client = daemon.connect("kill");
+    assert_eq!(client.line(), "gone");
+    client.closed();
+    lifeline.accept().closed();
+    // Without that, whoever still holds the pipe keeps the session.
+    let mut client = daemon.connect("go");
+    assert_eq!(client.line(), "gone");
+    let left = lifeline.accept();
+    assert!(client.is_quiet());
+    daemon.record("EXIT", |record| &record["service"] == "kill");
+    assert!(daemon.log().all().iter().all(|line| !line.contains("EXIT service=go")));
+    drop(left);
+    client.closed();
+    drop(client);
+    daemon.record("EXIT", |record| &record["service"] == "go");
+}
+
+#[test]
 fn a_peer_that_is_gone_is_the_end_of_the_input() {
     let daemon = Daemon::run(&pipe("hold", &["hold"], ""));
     let (client, session) = held(&daemon);

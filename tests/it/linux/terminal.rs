@@ -1,5 +1,7 @@
 //! `io = "pty"`: the program sits at a terminal.
 
+use std::io::Write;
+
 use crate::harness::{Daemon, service};
 
 fn pty(name: &str, run: &[&str], keys: &str) -> String {
@@ -63,6 +65,20 @@ fn control_c_interrupts() {
     assert_eq!(client.line(), "ready");
     client.send(b"\x03");
     assert_eq!(client.rest(), "^C");
+    assert_eq!(&daemon.record("EXIT", |_| true)["signal"], "2");
+}
+
+#[test]
+fn control_c_gets_through_while_a_program_never_stops_printing() {
+    let daemon = Daemon::run(&pty("yes", &["/usr/bin/yes"], ""));
+    let mut client = daemon.connect("yes");
+    assert_eq!(client.line(), "y");
+    let mut sender = client.sender();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| std::io::copy(&mut client.reader(), &mut std::io::sink()));
+        sender.write_all(b"\x03").unwrap();
+        reader.join().unwrap().unwrap();
+    });
     assert_eq!(&daemon.record("EXIT", |_| true)["signal"], "2");
 }
 
