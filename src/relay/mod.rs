@@ -35,6 +35,8 @@ use crate::sys::terminal::Terminal;
 
 /// The most columns and rows of a terminal.
 const LARGEST: u16 = 1000;
+/// Time for the threads to end.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 /// Stack of a thread that relays.
 const STACK: usize = 256 * 1024;
 
@@ -62,13 +64,15 @@ impl Relays {
             .build()?;
         Ok(runtime.insert(new).handle().clone())
     }
-}
 
-impl Drop for Relays {
-    fn drop(&mut self) {
-        // Whoever drops us may be a task itself, and must not wait.
-        if let Some(runtime) = lock(&self.runtime).take() {
-            runtime.shutdown_background();
+    /// Ends the runtime, with all relays that there still are: a process should not end while its
+    /// threads are in the middle of something.
+    pub async fn end(&self) {
+        let runtime = lock(&self.runtime).take();
+        if let Some(runtime) = runtime {
+            let end = move || runtime.shutdown_timeout(LAST_MOMENT);
+            // An error would be a panic in it, and changes nothing.
+            tokio::task::spawn_blocking(end).await.ok();
         }
     }
 }

@@ -170,6 +170,7 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
     if let Some(control) = control {
         control.end().await;
     }
+    supervisor.front.relays.end().await;
     supervisor.log.event(event::STOPPED, &[]);
     Ok(())
 }
