@@ -288,10 +288,10 @@ fn service() -> Command {
                 .help("When it starts [default: delayed; on Linux auto]"),
         )
         .arg(
-            Arg::new("unchecked")
-                .long("unchecked")
+            Arg::new("ensure")
+                .long("ensure")
                 .action(ArgAction::SetTrue)
-                .help("Do not read the configuration first; for installers"),
+                .help("Leave an installed service alone, check no configuration; for installers"),
         )
         .arg(
             Arg::new("print")

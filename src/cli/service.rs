@@ -38,7 +38,7 @@ fn install(matches: &ArgMatches) -> ExitCode {
         Err(error) => return fail(FAILED, format_args!("cannot install the service: {error}")),
     };
     let print = matches.get_flag("print");
-    let config = if print || matches.get_flag("unchecked") {
+    let config = if print || matches.get_flag("ensure") {
         let loaded = config::load(&installation.config, check::format(matches), Purpose::Install);
         loaded.ok().map(|(config, _)| config)
     } else {
@@ -65,6 +65,9 @@ fn install(matches: &ArgMatches) -> ExitCode {
                 output::err(&format!("inetd: warning: this system does not know: {missing}\n"));
             }
             output::out("the service is installed: start it with `inetd service start`\n")
+        }
+        Err(ServiceError::AlreadyInstalled) if matches.get_flag("ensure") => {
+            output::out("the service is installed already\n")
         }
         Err(error) => fail(FAILED, error),
     }

@@ -193,7 +193,8 @@ fn cannot_be_installed(config: &Config) {
 /// An installer leaves a service behind that runs and waits for a reload.
 fn before_anybody_has_written_a_service(config: &Config) {
     config.write("");
-    succeeds(&config.install(&["--unchecked"]));
+    succeeds(&config.install(&["--ensure"]));
+    succeeds(&config.install(&["--ensure"]));
     succeeds(&run(&["start"]));
     let note = "there is no service in ";
     wait_until("the note about it", || log().contains(note));
