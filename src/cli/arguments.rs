@@ -31,6 +31,7 @@ As a daemon:
   inetd doctor -c inetd.toml                  what would hurt on this machine
   inetd run -c inetd.toml                     run in the foreground
   inetd reload                                read the file again, keep every session
+  inetd status, sessions, top                 look at the running daemon
   inetd run -c /etc/inetd.conf                classic files work as they are
   inetd convert /etc/xinetd.conf -o inetd.toml
   inetd service install                       start at boot, on Windows and Linux
@@ -55,6 +56,11 @@ Says whether a peer with this address may use a service, and which rule of the
 configuration decides, with its place. Talks to no daemon and looks at nothing
 that changes while it runs: free slots and rates. Exit code 0 if the peer may come
 in, 1 if it is refused.";
+
+const STOP: &str = "\
+Stops the running daemon and waits until it has ended. It accepts nothing any more;
+sessions have their stop_timeout to finish, then they are asked to stop, then they
+are killed. Used again while it stops, it kills all sessions at once.";
 
 const DRAIN: &str = "\
 Lets nobody new into a service. Its sessions go on to their natural end, and
@@ -167,7 +173,18 @@ pub(super) fn command() -> Command {
             Command::new("status")
                 .about("Print the services and sessions of the running daemon")
                 .args([config(), format(), control()])
-                .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("As JSON")),
+                .arg(json()),
+        )
+        .subcommand(
+            Command::new("sessions")
+                .about("Print the sessions of the running daemon")
+                .args([config(), format(), control()])
+                .arg(json()),
+        )
+        .subcommand(
+            Command::new("top")
+                .about("Show services and sessions live, renewed each second; q quits")
+                .args([config(), format(), control()]),
         )
         .subcommand(
             Command::new("reload")
@@ -182,7 +199,15 @@ pub(super) fn command() -> Command {
         .subcommand(
             Command::new("stop")
                 .about("Stop the running daemon: sessions may finish, then they are stopped")
-                .args([config(), format(), control()]),
+                .long_about(STOP)
+                .args([config(), format(), control()])
+                .arg(now("Kill the sessions at once"))
+                .arg(
+                    Arg::new("no-wait")
+                        .long("no-wait")
+                        .action(ArgAction::SetTrue)
+                        .help("Do not wait until it has ended"),
+                ),
         )
         .subcommand(
             Command::new("drain")
@@ -209,7 +234,7 @@ pub(super) fn command() -> Command {
                         .value_parser(value_parser!(u64))
                         .help("The number of the session, as `inetd sessions` and the log tell it"),
                 )
-                .arg(Arg::new("now").long("now").action(ArgAction::SetTrue).help("Kill it at once"))
+                .arg(now("Kill it at once"))
                 .args([config(), format(), control()]),
         )
         .subcommand(
@@ -402,6 +427,14 @@ pub(super) fn settings(matches: &ArgMatches) -> Vec<(Key, String)> {
         values.map(|value| (key.key, value.clone()))
     });
     values.collect()
+}
+
+fn json() -> Arg {
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help("As JSON")
+}
+
+fn now(help: &'static str) -> Arg {
+    Arg::new("now").long("now").action(ArgAction::SetTrue).help(help)
 }
 
 fn service_name() -> Arg {

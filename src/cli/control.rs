@@ -2,25 +2,40 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::ArgMatches;
 
-use super::{FAILED, NO_DAEMON, USAGE, check, fail, output};
+use super::{FAILED, NO_DAEMON, USAGE, check, fail, output, table};
 use crate::config::{self, Control};
 use crate::control::client::{self, ClientError};
-use crate::control::status::{SessionStatus, Status};
+use crate::control::status::SessionStatus;
 use crate::session::Stage;
 use crate::sys::{paths, process};
+
+/// After this time `inetd stop` says what it waits for.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) fn status(matches: &ArgMatches) -> ExitCode {
     let json = matches.get_flag("json");
     talk(matches, async |endpoint| {
         let status = client::status(endpoint).await?;
         let text = if json {
-            serde_json::to_string_pretty(&status).unwrap_or_default() + "\n"
+            pretty(&status)
         } else {
-            table(&status)
+            let services = table::services(&status.services).text();
+            format!("{}\n{services}", table::daemon(&status))
         };
+        Ok(output::out(&text))
+    })
+}
+
+pub(super) fn sessions(matches: &ArgMatches) -> ExitCode {
+    let json = matches.get_flag("json");
+    talk(matches, async |endpoint| {
+        let sessions = client::sessions(endpoint).await?;
+        let text =
+            if json { pretty(&sessions) } else { table::sessions(&sessions.sessions).text() };
         Ok(output::out(&text))
     })
 }
@@ -30,7 +45,18 @@ pub(super) fn reload(matches: &ArgMatches) -> ExitCode {
 }
 
 pub(super) fn stop(matches: &ArgMatches) -> ExitCode {
-    talk(matches, async |endpoint| client::stop(endpoint).await.map(|()| ExitCode::SUCCESS))
+    let [now, no_wait] = ["now", "no-wait"].map(|flag| matches.get_flag(flag));
+    talk(matches, async |endpoint| {
+        let ending = client::stop(endpoint, now).await?;
+        if !no_wait && !ending.comes_within(PATIENCE).await? {
+            if let Ok(status) = client::status(endpoint).await {
+                let what = "sessions may finish before it ends (`inetd stop --now` kills them)";
+                output::err(&format!("inetd: {} {what}\n", status.sessions));
+            }
+            while !ending.comes_within(PATIENCE).await? {}
+        }
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 pub(super) fn drain(matches: &ArgMatches) -> ExitCode {
@@ -79,8 +105,13 @@ pub(super) fn ctrl_break(matches: &ArgMatches) -> ExitCode {
     }
 }
 
+fn pretty(answer: &impl serde::Serialize) -> String {
+    // Plain structures with string keys: they always serialise.
+    serde_json::to_string_pretty(answer).unwrap_or_default() + "\n"
+}
+
 /// Runs one exchange with the daemon that the options mean.
-fn talk(
+pub(super) fn talk(
     matches: &ArgMatches,
     exchange: impl AsyncFnOnce(&str) -> Result<ExitCode, ClientError>,
 ) -> ExitCode {
@@ -127,31 +158,4 @@ pub(super) fn endpoint(
         Control::Default => Some(paths::default_control()),
         Control::Off => None,
     }
-}
-
-fn table(status: &Status) -> String {
-    let mut lines =
-        vec![["SERVICE", "SESSIONS", "STARTED", "REFUSED", "FAILED", "LISTEN"].map(str::to_owned)];
-    lines.extend(status.services.iter().map(|service| {
-        let limit = service.max_sessions.map(|limit| format!("/{limit}")).unwrap_or_default();
-        [
-            service.name.clone(),
-            format!("{}{limit}", service.sessions),
-            service.started.to_string(),
-            service.refused.to_string(),
-            service.failed.to_string(),
-            if service.listen.is_empty() { "(not yet)".into() } else { service.listen.join(" ") },
-        ]
-    }));
-    let mut table = format!("inetd {} (pid {})\n", status.version, status.pid);
-    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..5).map(width).collect();
-    for line in &lines {
-        for (cell, width) in line.iter().zip(&widths) {
-            table += &format!("{cell:width$}  ");
-        }
-        table += &line[5];
-        table.push('\n');
-    }
-    table
 }

@@ -11,6 +11,8 @@ mod generated;
 mod output;
 mod secret;
 mod service;
+mod table;
+mod top;
 
 use std::process::ExitCode;
 
@@ -48,6 +50,8 @@ pub fn main() -> ExitCode {
         Some(("status", matches)) => control::status(matches),
         Some(("reload", matches)) => control::reload(matches),
         Some(("stop", matches)) => control::stop(matches),
+        Some(("sessions", matches)) => control::sessions(matches),
+        Some(("top", matches)) => top::top(matches),
         Some(("drain", matches)) => control::drain(matches),
         Some(("resume", matches)) => control::resume(matches),
         Some(("kill", matches)) => control::kill(matches),

@@ -129,7 +129,7 @@ impl fmt::Display for Escaped<'_> {
 
 /// What can start a line or change what a terminal shows: controls (C1 too), line and paragraph
 /// separators, direction marks.
-fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

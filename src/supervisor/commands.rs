@@ -134,8 +134,9 @@ impl Supervisor {
             return Reply::NotFound(format!("there is no session {id}"));
         };
         let (next, state) = match session.state {
-            Stage::Running => (Step::Terminate, Stage::Stopping),
-            Stage::Stopping | Stage::Ending => (Step::Kill, Stage::Ending),
+            Stage::Running if session.pid.is_some() => (Step::Terminate, Stage::Stopping),
+            // Without a program there is nobody to ask.
+            _ => (Step::Kill, Stage::Ending),
         };
         if let Some(at) = step(&self.front, id, next) {
             self.timers.add(at, Timer::Stop(id, Step::Kill));

@@ -375,6 +375,8 @@ impl Supervisor {
         self.log.event(event::STOPPING, &fields);
         self.front.stopping();
         self.listeners.close_all();
+        // One that pauses would stay open as long as somebody means to arm it again.
+        drop(self.timers.take(|timer| matches!(timer, Timer::Resume(_))));
         let now = Instant::now();
         let timers = &mut self.timers;
         timers.add(now + PROGRESS, Timer::Progress);

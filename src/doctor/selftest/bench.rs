@@ -190,7 +190,8 @@ impl Daemon {
 
     /// Asks it to stop.
     pub(super) fn stop(&self) -> Result<()> {
-        self.control_with(client::stop).context("cannot stop the daemon")
+        self.control_with(async |endpoint| client::stop(endpoint, false).await.map(drop))
+            .context("cannot stop the daemon")
     }
 
     /// Kills it, without any chance to clean up.

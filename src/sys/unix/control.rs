@@ -2,14 +2,19 @@
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::socket::SocketFile;
+use super::{identity, service};
 
 /// Listens for control connections.
 #[derive(Debug)]
@@ -76,19 +81,56 @@ fn lock(path: &Path) -> io::Result<File> {
     }
 }
 
-/// The process id of the daemon that serves the endpoint `name`, without a word from it.
+/// The process id of whoever serves the endpoint `name`, without a word from him.
 pub async fn server_id(name: &str) -> io::Result<u32> {
-    let stream = connect(name).await?;
+    let stream = UnixStream::connect(Path::new(name)).await?;
     let id = stream.peer_cred()?.pid().and_then(|id| u32::try_from(id).ok());
     id.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
-/// Connects to the daemon at `name`.
+/// Connects to the daemon at `name`, and to nobody else: whoever can make a socket there could
+/// tell us what he likes.
 ///
 /// # Errors
-/// `NotFound` or `ConnectionRefused` if there is none.
+/// `NotFound` or `ConnectionRefused` if there is none. Somebody serves it who is not trusted.
 pub async fn connect(name: &str) -> io::Result<ClientStream> {
-    UnixStream::connect(Path::new(name)).await
+    let stream = UnixStream::connect(Path::new(name)).await?;
+    // Whose process listens there (unix(7), SO_PEERCRED).
+    let server = stream.peer_cred()?.uid();
+    let own = rustix::process::geteuid().as_raw();
+    if server == 0 || server == own || service::account() == Some(server) {
+        return Ok(stream);
+    }
+    let server = identity::user_name(server);
+    Err(io::Error::other(format!(
+        "it belongs to `{server}`, and you trust only root, yourself and the account of the \
+         installed service: if it is your daemon, ask as `{server}`"
+    )))
+}
+
+/// The process of a daemon, to wait for its end.
+#[derive(Debug)]
+pub struct DaemonProcess(OwnedFd);
+
+impl DaemonProcess {
+    /// The process at the other end.
+    ///
+    /// # Errors
+    /// It cannot be seen from here: it is in another PID namespace.
+    pub fn of(stream: &ClientStream) -> io::Result<Self> {
+        let id = stream.peer_cred()?.pid().and_then(Pid::from_raw);
+        Ok(Self(pidfd_open(id.ok_or(io::ErrorKind::NotFound)?, PidfdFlags::empty())?))
+    }
+
+    /// Waits for its end, that long at the most. Whether it has ended.
+    pub fn ends_within(&self, time: Duration) -> io::Result<bool> {
+        let time = Timespec::try_from(time).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&time)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -117,6 +159,19 @@ mod tests {
             // What a killed daemon leaves behind.
             drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
             drop(ControlListener::bind(name).unwrap());
+        });
+    }
+
+    #[test]
+    fn the_end_of_a_daemon_can_be_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        runtime().block_on(async {
+            let _listener = ControlListener::bind(path.to_str().unwrap()).unwrap();
+            let client = connect(path.to_str().unwrap()).await.unwrap();
+            // That is us, so only that it has not ended can be seen here.
+            let process = DaemonProcess::of(&client).unwrap();
+            assert!(!process.ends_within(Duration::ZERO).unwrap());
         });
     }
 

@@ -88,6 +88,15 @@ pub fn status() -> Result<ServiceStatus, ServiceError> {
     Ok(status_of(&shown))
 }
 
+/// Who the installed service runs as, if it is not root. The unit is a file that only root writes.
+pub(super) fn account() -> Option<u32> {
+    account_of(&std::fs::read_to_string(PATH).ok()?)
+}
+
+fn account_of(unit: &str) -> Option<u32> {
+    identity::user_id(unit.lines().find_map(|line| line.strip_prefix("User="))?).ok()
+}
+
 /// systemd runs `inetd run`; there is no other form of the program for a service.
 ///
 /// # Errors
@@ -270,6 +279,17 @@ mod tests {
         assert!(unit.contains("\nAfter=network.target\n"));
         assert!(!unit.contains("User="));
         assert!(quoted(Path::new("/a\nExecStartPre=/evil")).is_err());
+    }
+
+    #[test]
+    fn the_account_of_a_unit_is_known() {
+        let with = |account: Option<&str>| {
+            let account = account.map(Into::into);
+            account_of(&unit(&Installation { account, ..installation() }, 257).unwrap())
+        };
+        assert_eq!(with(None), None);
+        assert_eq!(with(Some("daemon")), Some(1), "daemon of Debian's base system");
+        assert_eq!(with(Some("no-such-user")), None);
     }
 
     #[test]

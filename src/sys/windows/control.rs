@@ -3,18 +3,22 @@
 
 use std::io;
 use std::mem;
-use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
 use std::time::Duration;
 
 use tokio::net::windows::named_pipe::{
     ClientOptions, NamedPipeClient, NamedPipeServer, ServerOptions,
 };
-use windows_sys::Win32::Foundation::{ERROR_NO_DATA, ERROR_PIPE_BUSY};
+use windows_sys::Win32::Foundation::{ERROR_NO_DATA, ERROR_PIPE_BUSY, WAIT_OBJECT_0, WAIT_TIMEOUT};
 use windows_sys::Win32::System::Pipes::GetNamedPipeServerProcessId;
+use windows_sys::Win32::System::Threading::{
+    OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject,
+};
 
-use super::handle::check;
+use super::handle::{check, own};
 use super::pipe_name::{claim, full_name, in_use, is};
 use super::security::Descriptor;
+use super::{account, security, service, token, trust};
 
 /// How often, and how long apart, a client asks again while all instances of the pipe are taken.
 const BUSY_TRIES: u32 = 100;
@@ -67,11 +71,34 @@ impl ControlListener {
     }
 }
 
-/// Connects to the daemon at `name`.
+/// Connects to the daemon at `name`, and to nobody else: whoever makes a pipe of that name first,
+/// while no daemon runs, could tell us what he likes.
 ///
 /// # Errors
-/// `NotFound` if there is none.
+/// `NotFound` if there is none. Somebody serves it who is not trusted.
 pub async fn connect(name: &str) -> io::Result<ClientStream> {
+    let stream = open(name).await?;
+    // The owner is whoever made the first instance, and only he lets others make further ones.
+    // The process behind the pipe tells less: its id may be that of another one by now, and
+    // administrators may not look at every token.
+    let owner = security::owner_of(stream.as_handle())?;
+    let trusted = [account::SYSTEM, token::ADMINISTRATORS, service::SERVICE_SID];
+    let is_trusted = trusted.contains(&owner.as_str())
+        || owner == security::own_user()?
+        || owner == token::own_owner()?
+        || service::account().is_some_and(|account| account == owner);
+    if is_trusted {
+        return Ok(stream);
+    }
+    let owner = trust::name_of(&owner);
+    Err(io::Error::other(format!(
+        "it belongs to `{owner}`, and you trust only the system, administrators, yourself and the \
+         account of the installed service: if it is your daemon, ask as `{owner}`"
+    )))
+}
+
+/// Opens the pipe `name`, whoever serves it.
+async fn open(name: &str) -> io::Result<ClientStream> {
     let name = full_name(name);
     let mut tries = 0;
     loop {
@@ -84,12 +111,44 @@ pub async fn connect(name: &str) -> io::Result<ClientStream> {
     }
 }
 
-/// The process id of the daemon that serves `name`. It sees a connection that comes and goes.
+/// The process id of whoever serves `name`. He sees a connection that comes and goes.
 ///
 /// # Errors
 /// `NotFound` if there is none.
 pub async fn server_id(name: &str) -> io::Result<u32> {
-    let client = connect(name).await?;
+    process_id(&open(name).await?)
+}
+
+/// The process of a daemon, to wait for its end.
+#[derive(Debug)]
+pub struct DaemonProcess(OwnedHandle);
+
+impl DaemonProcess {
+    /// The process at the other end.
+    ///
+    /// # Errors
+    /// It may not be opened: administrators may not open the processes of every account.
+    pub fn of(stream: &ClientStream) -> io::Result<Self> {
+        let id = process_id(stream)?;
+        // SAFETY: gives a new handle or null.
+        let process = unsafe { OpenProcess(PROCESS_SYNCHRONIZE, 0, id) };
+        // SAFETY: a new handle that nobody else owns.
+        Ok(Self(unsafe { own(process) }?))
+    }
+
+    /// Waits for its end, that long at the most. Whether it has ended.
+    pub fn ends_within(&self, time: Duration) -> io::Result<bool> {
+        let time = time.as_millis().try_into().unwrap_or(u32::MAX - 1);
+        // SAFETY: an open handle.
+        match unsafe { WaitForSingleObject(self.0.as_raw_handle(), time) } {
+            WAIT_OBJECT_0 => Ok(true),
+            WAIT_TIMEOUT => Ok(false),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+fn process_id(client: &ClientStream) -> io::Result<u32> {
     let mut id = 0;
     // SAFETY: the pipe is open and the pointer is valid for the call.
     check(unsafe { GetNamedPipeServerProcessId(client.as_raw_handle(), &raw mut id) })?;
@@ -174,6 +233,29 @@ mod tests {
             client.write_u8(7).await.unwrap();
             assert_eq!(client.read_u8().await.unwrap(), 7);
             server.await.unwrap();
+        });
+    }
+
+    #[test]
+    fn the_end_of_a_daemon_can_be_waited_for() {
+        run(async {
+            let name = name("end");
+            let _listener = ControlListener::bind(&name).unwrap();
+            let client = connect(&name).await.unwrap();
+            // That is us, so only that it has not ended can be seen here.
+            let process = DaemonProcess::of(&client).unwrap();
+            assert!(!process.ends_within(Duration::ZERO).unwrap());
+        });
+    }
+
+    #[test]
+    fn a_pipe_belongs_to_whoever_made_it() {
+        run(async {
+            let name = name("owner");
+            let _listener = ControlListener::bind(&name).unwrap();
+            let client = open(&name).await.unwrap();
+            let owner = security::owner_of(client.as_handle()).unwrap();
+            assert_eq!(owner, token::own_owner().unwrap());
         });
     }
 

@@ -4,16 +4,17 @@
 
 use std::ffi::{OsStr, c_void};
 use std::io;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle};
 use std::ptr;
 
-use windows_sys::Win32::Foundation::LocalFree;
+use windows_sys::Win32::Foundation::{ERROR_SUCCESS, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW,
-    ConvertStringSidToSidW, SDDL_REVISION_1,
+    ConvertStringSidToSidW, GetSecurityInfo, SDDL_REVISION_1, SE_KERNEL_OBJECT,
 };
 use windows_sys::Win32::Security::{
-    ACL, GetSecurityDescriptorDacl, GetSecurityDescriptorOwner, PSECURITY_DESCRIPTOR, PSID,
-    SECURITY_ATTRIBUTES, TOKEN_QUERY,
+    ACL, GetSecurityDescriptorDacl, GetSecurityDescriptorOwner, OWNER_SECURITY_INFORMATION,
+    PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_QUERY,
 };
 
 use super::handle::{check, wide};
@@ -32,7 +33,7 @@ pub(super) struct Descriptor {
 }
 
 impl Descriptor {
-    /// All rights for the system, the administrators and our own user, and none for anybody else;
+    /// All rights for the system, the administrators and ourselves, and none for anybody else;
     /// nothing is inherited from anywhere.
     pub(super) fn ours_alone() -> io::Result<Self> {
         Self::ours_and(std::iter::empty())
@@ -41,7 +42,11 @@ impl Descriptor {
     /// As [`Descriptor::ours_alone`], and `others` may connect: to a pipe, or to a socket by its
     /// file.
     pub(super) fn ours_and<'a>(others: impl Iterator<Item = &'a AccountId>) -> io::Result<Self> {
-        let ours = format!("D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{})", own_user()?);
+        Self::of(&token::ourselves()?, others)
+    }
+
+    fn of<'a>(ourselves: &str, others: impl Iterator<Item = &'a AccountId>) -> io::Result<Self> {
+        let ours = format!("D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{ourselves})");
         Self::parse(&others.fold(ours, |text, other| text + &format!("(A;;{CONNECT};;;{other})")))
     }
 
@@ -110,6 +115,30 @@ impl Descriptor {
     }
 }
 
+/// Who owns a pipe, as an SID: nobody can make one that belongs to somebody else.
+pub(super) fn owner_of(pipe: BorrowedHandle<'_>) -> io::Result<String> {
+    let (mut owner, mut memory) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: an open handle; the pointers are valid for the call.
+    let code = unsafe {
+        GetSecurityInfo(
+            pipe.as_raw_handle(),
+            SE_KERNEL_OBJECT,
+            OWNER_SECURITY_INFORMATION,
+            &raw mut owner,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            &raw mut memory,
+        )
+    };
+    if code != ERROR_SUCCESS {
+        return Err(io::Error::from_raw_os_error(code.cast_signed()));
+    }
+    // The owner is a part of it.
+    let _memory = Local(memory);
+    text_of(owner)
+}
+
 /// Memory that a call has allocated for us.
 pub(super) struct Local(pub(super) *mut c_void);
 
@@ -150,7 +179,13 @@ pub(super) fn text_of(sid: PSID) -> io::Result<String> {
     // SAFETY: the SID is valid, and so is the pointer for the call.
     check(unsafe { ConvertSidToStringSidW(sid, &raw mut text) })?;
     let text = Local(text.cast());
-    let start = text.0.cast::<u16>().cast_const();
+    // SAFETY: the call gave a text that ends with a NUL.
+    unsafe { text_at(text.0.cast()) }
+}
+
+/// # Safety
+/// `start` is a text that ends with a NUL.
+unsafe fn text_at(start: *const u16) -> io::Result<String> {
     // SAFETY: each character up to the NUL that ends the text can be read.
     let length = (0..).take_while(|i| unsafe { start.wrapping_add(*i).read() } != 0).count();
     // SAFETY: as many characters as were just read; nobody changes them.
@@ -160,6 +195,10 @@ pub(super) fn text_of(sid: PSID) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use windows_sys::Win32::Security::Authorization::ConvertSecurityDescriptorToStringSecurityDescriptorW;
+    use windows_sys::Win32::Security::DACL_SECURITY_INFORMATION;
+
+    use super::super::service::SERVICE_SID;
     use super::*;
 
     #[test]
@@ -169,18 +208,37 @@ mod tests {
         assert_eq!(user, own_user().unwrap());
     }
 
+    /// As the system writes it, which is how tools show it.
+    fn text(descriptor: &Descriptor) -> String {
+        let mut text = ptr::null_mut();
+        // SAFETY: a valid descriptor; the pointer is valid for the call.
+        check(unsafe {
+            ConvertSecurityDescriptorToStringSecurityDescriptorW(
+                descriptor.pointer(),
+                SDDL_REVISION_1,
+                DACL_SECURITY_INFORMATION,
+                &raw mut text,
+                ptr::null_mut(),
+            )
+        })
+        .unwrap();
+        let text = Local(text.cast());
+        // SAFETY: the call gave a text that ends with a NUL.
+        unsafe { text_at(text.0.cast()) }.unwrap()
+    }
+
     #[test]
     fn a_descriptor_names_three_and_nobody_else() {
         let descriptor = Descriptor::ours_alone().unwrap();
         let attributes = descriptor.attributes();
         assert_eq!(attributes.lpSecurityDescriptor.addr(), descriptor.memory.as_ptr().addr());
         assert_eq!(attributes.bInheritHandle, 0);
-        // Byte 0 is the revision, 2 and 3 are flags: SE_DACL_PRESENT, SE_DACL_PROTECTED and
-        // SE_SELF_RELATIVE; the offset of the list is at 16, its number of entries 4 bytes in.
-        let bytes: Vec<u8> = descriptor.memory.iter().flat_map(|part| part.to_le_bytes()).collect();
-        assert_eq!((bytes[0], u16::from_le_bytes([bytes[2], bytes[3]])), (1, 0x9004));
-        let list = u32::from_le_bytes(bytes[16..20].try_into().unwrap()) as usize;
-        assert_eq!(u16::from_le_bytes([bytes[list + 4], bytes[list + 5]]), 3);
+        let own = own_user().unwrap();
+        assert_eq!(text(&descriptor), format!("D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{own})"));
+        // As a service it names the service and not the account, which others may have too.
+        let service = Descriptor::of(SERVICE_SID, std::iter::empty()).unwrap();
+        let expected = format!("D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{SERVICE_SID})");
+        assert_eq!(text(&service), expected);
     }
 
     #[test]

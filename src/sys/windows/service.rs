@@ -29,6 +29,7 @@ use windows_sys::Win32::System::Services::{ChangeServiceConfigW, SERVICE_NO_CHAN
 pub use self::body::run;
 pub(super) use self::body::{requests, started, starting, stopping};
 pub(super) use self::security::SERVICE_SID;
+use super::account::Account;
 use super::handle::check;
 use super::privileges::Privilege;
 use super::{paths, quote, system_log};
@@ -237,6 +238,12 @@ pub fn status() -> Result<ServiceStatus, ServiceError> {
         config.account_name.unwrap_or_default().display(),
     );
     Ok(ServiceStatus { running, text })
+}
+
+/// Who the installed service runs as, as an SID.
+pub(super) fn account() -> Option<String> {
+    let config = open(ServiceAccess::QUERY_CONFIG).ok()?.query_config().ok()?;
+    Some(Account::find(&config.account_name?.to_string_lossy()).ok()?.sid)
 }
 
 fn stop_service(service: &Service, what: &'static str) -> Result<(), ServiceError> {

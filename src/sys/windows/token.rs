@@ -10,8 +10,8 @@ use windows_sys::Win32::Security::{
     CheckTokenMembership, CreateRestrictedToken, DISABLE_MAX_PRIVILEGE, GetLengthSid,
     GetTokenInformation, LUID_AND_ATTRIBUTES, SID_AND_ATTRIBUTES, SetTokenInformation,
     TOKEN_ACCESS_MASK, TOKEN_ADJUST_DEFAULT, TOKEN_ASSIGN_PRIMARY, TOKEN_DUPLICATE,
-    TOKEN_INFORMATION_CLASS, TOKEN_MANDATORY_LABEL, TOKEN_QUERY, TOKEN_USER, TokenIntegrityLevel,
-    TokenUser,
+    TOKEN_INFORMATION_CLASS, TOKEN_MANDATORY_LABEL, TOKEN_OWNER, TOKEN_QUERY, TOKEN_USER,
+    TokenIntegrityLevel, TokenOwner, TokenUser,
 };
 use windows_sys::Win32::System::SystemServices::SE_GROUP_INTEGRITY;
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
@@ -22,12 +22,13 @@ use super::identity::Identity;
 use super::logon::log_on;
 use super::privileges::{self, Privilege};
 use super::profile::{self, Profile};
-use super::security::{Sid, text_of};
+use super::security::{Sid, own_user, text_of};
+use super::service::SERVICE_SID;
 use crate::config::Program;
 use crate::config::keys::Key;
 use crate::sys::PrepareError;
 
-const ADMINISTRATORS: &str = "S-1-5-32-544";
+pub(super) const ADMINISTRATORS: &str = "S-1-5-32-544";
 /// The integrity level of programs that can change almost nothing.
 const LOW: &str = "S-1-16-4096";
 
@@ -103,6 +104,29 @@ pub(super) fn own(access: TOKEN_ACCESS_MASK) -> io::Result<OwnedHandle> {
     unsafe { owned(token) }
 }
 
+/// Who our objects are for, as an SID: our service, if this process is it, or else our user. The
+/// account of a service may be that of other services too.
+pub(super) fn ourselves() -> io::Result<String> {
+    if own_has(SERVICE_SID)? { Ok(SERVICE_SID.into()) } else { own_user() }
+}
+
+/// Who owns what this process makes, as an SID: its user or, if it is an administrator's, they all.
+pub(super) fn own_owner() -> io::Result<String> {
+    let memory = information(&own(TOKEN_QUERY)?, TokenOwner, size_of::<TOKEN_OWNER>())?;
+    // SAFETY: the memory is aligned for it, large enough, and filled by the call for this class.
+    let owner = unsafe { memory.as_ptr().cast::<TOKEN_OWNER>().read() };
+    text_of(owner.Owner)
+}
+
+/// Whether this process has the rights of `sid`.
+fn own_has(sid: &str) -> io::Result<bool> {
+    let sid = Sid::parse(sid)?;
+    let mut has = 0;
+    // SAFETY: null is the token of this process; the SID is valid, the pointer too for the call.
+    check(unsafe { CheckTokenMembership(ptr::null_mut(), sid.pointer(), &raw mut has) })?;
+    Ok(has != 0)
+}
+
 /// The SID of a token's user, as text.
 pub(super) fn user_of(token: &OwnedHandle) -> io::Result<String> {
     let memory = information(token, TokenUser, size_of::<TOKEN_USER>())?;
@@ -149,13 +173,7 @@ fn without_powers() -> io::Result<Option<OwnedHandle>> {
 
 /// Whether this process has the rights of the administrators, as the system itself has.
 pub(super) fn is_administrator() -> io::Result<bool> {
-    let administrators = Sid::parse(ADMINISTRATORS)?;
-    let mut is_member = 0;
-    // SAFETY: null is our own token; a valid SID and a valid pointer.
-    check(unsafe {
-        CheckTokenMembership(ptr::null_mut(), administrators.pointer(), &raw mut is_member)
-    })?;
-    Ok(is_member != 0)
+    own_has(ADMINISTRATORS)
 }
 
 /// A token that can do as little as possible with the same user.
@@ -226,6 +244,14 @@ mod tests {
         assert!(!token.has_own_logon());
         let own = own(QUERY).unwrap();
         assert_eq!(user_of(&token.handle).unwrap(), user_of(&own).unwrap());
+    }
+
+    #[test]
+    fn outside_the_service_we_are_our_user() {
+        assert!(!own_has(SERVICE_SID).unwrap());
+        assert_eq!(ourselves().unwrap(), own_user().unwrap());
+        let everyone = "S-1-1-0";
+        assert!(own_has(everyone).unwrap());
     }
 
     #[test]

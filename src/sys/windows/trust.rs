@@ -224,7 +224,7 @@ fn allowed(list: *const ACL, index: u32) -> io::Result<Option<(u32, String)>> {
 }
 
 /// The name of the account with this SID, or the SID if it has none here.
-fn name_of(sid: &str) -> String {
+pub(super) fn name_of(sid: &str) -> String {
     look_up(sid).unwrap_or_else(|_| sid.to_owned())
 }
 

@@ -83,9 +83,18 @@ fn no_daemon_to_talk_to_is_4() {
     } else {
         folder.path().join("nobody.sock").display().to_string()
     };
-    for command in ["reload", "stop", "status"] {
-        let finished = inetd(&[command, "--control", &control]);
-        assert_eq!(finished.code, 4, "{command}: {}", finished.err);
+    for command in [
+        &["reload"][..],
+        &["stop"],
+        &["status"],
+        &["sessions"],
+        &["top"],
+        &["drain", "x"],
+        &["resume", "x"],
+        &["kill", "1"],
+    ] {
+        let finished = inetd(&[command, &["--control", &control]].concat());
+        assert_eq!(finished.code, 4, "{command:?}: {}", finished.err);
         assert!(finished.err.contains(&control), "{}", finished.err);
     }
 }

@@ -5,6 +5,7 @@ mod announce;
 mod banners;
 mod builtins;
 mod config;
+mod control;
 mod data;
 mod doctor;
 mod drain;

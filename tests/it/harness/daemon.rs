@@ -162,10 +162,10 @@ impl Daemon {
         assert_eq!(reload.code, 0, "reload: {}\n{}", reload.err, self.log().all().join("\n"));
     }
 
-    /// `inetd stop`.
+    /// `inetd stop --no-wait`.
     #[track_caller]
     pub fn stop(&self) -> Finished {
-        inetd(&["stop", "--control", &self.control])
+        inetd(&["stop", "--no-wait", "--control", &self.control])
     }
 
     /// A command of `inetd` to this daemon.

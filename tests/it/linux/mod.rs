@@ -1,6 +1,7 @@
 //! Scenarios of Linux alone.
 
 mod completion;
+mod control;
 mod descriptors;
 mod hardening;
 mod identity;
