@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::rate::Rate;
-use super::rules::{Decision, Effect, PeerName, Rules};
+use super::rules::{Effect, PeerName, Rules};
 use super::schedule::Schedule;
 use super::source::{Source, SourcePrefix};
 use super::{Permit, Refusal};
@@ -17,6 +17,8 @@ use crate::sys::{WeekMinute, clock};
 pub struct Gate {
     /// `allow` and `deny`.
     pub rules: Option<Arc<Rules>>,
+    /// `resolve`: the names of peers are looked up.
+    pub resolve: bool,
     /// `access_times`: when peers are let in.
     pub schedule: Option<Schedule>,
     /// What happens when no slot is free, or `rate` is exceeded.
@@ -37,6 +39,17 @@ pub struct Gate {
     pub banner: Option<Arc<[u8]>>,
     /// `banner_reject`: sent to each peer that does not.
     pub banner_reject: Option<Arc<[u8]>>,
+}
+
+/// What becomes of a peer.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may come in.
+    In(Permit),
+    /// It may not. The slot is free again.
+    Out(Refusal),
+    /// Its name has to be looked up first.
+    Ask(Permit),
 }
 
 /// What a decision depends on besides the peer and the slots.
@@ -60,30 +73,47 @@ impl World {
 impl Gate {
     /// Decides about a peer that was accepted with a slot, or only to hear that there is none.
     /// Of several reasons to refuse it the first one in this order counts: draining, address,
-    /// schedule, slot, and what [`Permit::claim`] looks at. A `wait` service never sees a peer.
-    ///
-    /// # Errors
-    /// The reason. The slot is free again.
+    /// schedule, slot, sessions of its source, rate, rate of its source, load. A `wait` service
+    /// never sees a peer.
     pub fn let_in(
         &self,
         slot: Result<Permit, Refusal>,
         peer: Option<&Address>,
+        name: PeerName<'_>,
         world: &World,
-    ) -> Result<Permit, Refusal> {
+    ) -> Verdict {
+        self.judge(slot, peer, name, world).unwrap_or_else(Verdict::Out)
+    }
+
+    /// A permit that is not passed on frees its slot.
+    fn judge(
+        &self,
+        slot: Result<Permit, Refusal>,
+        peer: Option<&Address>,
+        name: PeerName<'_>,
+        world: &World,
+    ) -> Result<Verdict, Refusal> {
         if let Err(Refusal::Draining) = slot {
-            return slot;
+            return Err(Refusal::Draining);
         }
-        if self.effect(peer) == Effect::Deny {
+        if self.effect(peer, name) == Some(Effect::Deny) {
             return Err(Refusal::Address);
         }
         if self.schedule.as_ref().is_some_and(|schedule| !schedule.is_open((world.minute)())) {
             return Err(Refusal::Time);
         }
         let mut permit = slot?;
-        if self.counts() {
-            permit.claim(self, self.source(peer), world)?;
+        if let Some(source) = self.source(peer) {
+            permit.count_for(source, self)?;
         }
-        Ok(permit)
+        let has_address = matches!(peer, Some(Address::Inet(_)));
+        if self.resolve && has_address && name == PeerName::NotAsked {
+            return Ok(Verdict::Ask(permit));
+        }
+        if self.rate.is_some() || self.rate_per_source.is_some() || self.max_load.is_some() {
+            permit.count(self, world)?;
+        }
+        Ok(Verdict::In(permit))
     }
 
     /// Whether the machine is too busy.
@@ -91,31 +121,21 @@ impl Gate {
         self.max_load.is_some_and(|most| (world.load)().is_some_and(|load| load >= most))
     }
 
-    /// What the rules say about a peer. Those of a Unix socket have no address; who may connect
-    /// there is a matter of the socket file's mode.
-    fn effect(&self, peer: Option<&Address>) -> Effect {
+    /// What the rules say about a peer; `None` if that depends on its name. Peers of a Unix socket
+    /// have no address; who may connect there is a matter of the socket file's mode.
+    fn effect(&self, peer: Option<&Address>, name: PeerName<'_>) -> Option<Effect> {
         match (&self.rules, peer) {
-            (Some(rules), Some(Address::Inet(peer))) => {
-                let decision: Decision<'_> = rules.decide(peer.ip(), PeerName::NotAsked);
-                decision.effect().unwrap_or(Effect::Deny)
-            }
-            _ => Effect::Allow,
+            (Some(rules), Some(Address::Inet(peer))) => rules.decide(peer.ip(), name).effect(),
+            _ => Some(Effect::Allow),
         }
-    }
-
-    /// Whether there is more to look at than rules and slots.
-    fn counts(&self) -> bool {
-        self.rate.is_some() || self.max_load.is_some() || self.counts_sources()
-    }
-
-    fn counts_sources(&self) -> bool {
-        self.max_per_source.is_some() || self.rate_per_source.is_some()
     }
 
     /// The source of a peer, if that is counted and it has an address.
     fn source(&self, peer: Option<&Address>) -> Option<Source> {
         match peer {
-            Some(Address::Inet(peer)) if self.counts_sources() => {
+            Some(Address::Inet(peer))
+                if self.max_per_source.is_some() || self.rate_per_source.is_some() =>
+            {
                 Some(self.source_prefix.source(peer.ip()))
             }
             _ => None,
@@ -127,6 +147,7 @@ impl Default for Gate {
     fn default() -> Self {
         Self {
             rules: None,
+            resolve: false,
             schedule: None,
             over_limit: OverLimit::Queue,
             max_per_source: None,

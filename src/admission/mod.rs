@@ -6,6 +6,7 @@
 //! is dropped.
 
 mod gate;
+pub mod names;
 pub mod rate;
 mod refusal;
 pub mod rules;
@@ -18,7 +19,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-pub use self::gate::{Gate, World};
+pub use self::gate::{Gate, Verdict, World};
 use self::rate::{Meter, Rate};
 pub use self::refusal::Refusal;
 use self::source::{Source, Sources};
@@ -255,13 +256,9 @@ impl ServiceSlots {
         self.pause.map(|until| (until, true))
     }
 
-    /// Whether one more may come in: sessions of its source, rate, rate of its source.
+    /// Whether one more may come in: rate, rate of its source.
     fn check(&self, gate: &Gate, source: Option<Source>, now: Instant) -> Result<(), Refusal> {
         let closed = |meter: Meter, rate: Rate| meter.opens_at(rate, now).is_some();
-        let (sessions, meter) = source.map_or_else(Default::default, |it| self.sources.of(it));
-        if gate.max_per_source.is_some_and(|most| sessions >= most) {
-            return Err(Refusal::SourceLimit);
-        }
         // With "queue" there was room a moment ago, before the connection was accepted. Whatever
         // other threads have let in meanwhile is at most one for each of them, and counts.
         if gate.over_limit == OverLimit::Reject
@@ -269,7 +266,8 @@ impl ServiceSlots {
         {
             return Err(Refusal::Rate);
         }
-        if gate.rate_per_source.is_some_and(|rate| closed(meter, rate)) {
+        let of_source = gate.rate_per_source.zip(source);
+        if of_source.is_some_and(|(rate, source)| closed(self.sources.meter(source), rate)) {
             return Err(Refusal::SourceRate);
         }
         Ok(())
@@ -277,27 +275,43 @@ impl ServiceSlots {
 }
 
 impl Permit {
-    /// Counts the connection for its source and for the rates.
+    /// Counts the session for its source, once.
     ///
     /// # Errors
-    /// A limit of the source or a rate does not let it in. Then it counts for none of them, so
-    /// that a flood from one source does not use up what others may have.
-    fn claim(&mut self, gate: &Gate, source: Option<Source>, world: &World) -> Result<(), Refusal> {
-        let now = world.now;
+    /// The source has as many sessions as it may have.
+    fn count_for(&mut self, source: Source, gate: &Gate) -> Result<(), Refusal> {
+        if self.source.is_some() {
+            return Ok(());
+        }
+        let mut slots = self.admission.lock();
+        let sources = &mut slots.services.entry(self.service).or_default().sources;
+        if gate.max_per_source.is_some_and(|most| sources.sessions(source) >= most) {
+            return Err(Refusal::SourceLimit);
+        }
+        sources.enter(source);
+        self.source = Some(source);
+        Ok(())
+    }
+
+    /// Counts the connection for the rates.
+    ///
+    /// # Errors
+    /// A rate or the load does not let it in. Then it counts for none of the rates, so that a
+    /// flood from one source does not use up what others may have.
+    fn count(&mut self, gate: &Gate, world: &World) -> Result<(), Refusal> {
         let overloaded = gate.is_overloaded(world);
         let mut slots = self.admission.lock();
         let of_service = slots.services.entry(self.service).or_default();
-        of_service.check(gate, source, now)?;
+        of_service.check(gate, self.source, world.now)?;
         if overloaded {
             return Err(Refusal::Load);
         }
         if let Some(rate) = gate.rate {
-            of_service.meter.pass(rate, now);
+            of_service.meter.pass(rate, world.now);
         }
-        if let Some(source) = source {
-            of_service.sources.enter(source, gate.rate_per_source, now);
+        if let Some((rate, source)) = gate.rate_per_source.zip(self.source) {
+            of_service.sources.pass(source, rate, world.now);
         }
-        self.source = source;
         Ok(())
     }
 }

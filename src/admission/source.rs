@@ -59,21 +59,27 @@ impl Default for SourcePrefix {
 }
 
 impl Sources {
-    /// The sessions of a source, and how fast it comes.
-    pub(super) fn of(&self, source: Source) -> (u32, Meter) {
-        self.known.get(&source).map_or_else(Default::default, |state| (state.sessions, state.meter))
+    /// The sessions of a source.
+    pub(super) fn sessions(&self, source: Source) -> u32 {
+        self.known.get(&source).map_or(0, |state| state.sessions)
+    }
+
+    /// How fast a source comes.
+    pub(super) fn meter(&self, source: Source) -> Meter {
+        self.known.get(&source).map_or_else(Meter::default, |state| state.meter)
     }
 
     /// A source begins a session.
-    pub(super) fn enter(&mut self, source: Source, rate: Option<Rate>, now: Instant) {
+    pub(super) fn enter(&mut self, source: Source) {
         if self.known.len() >= self.clear_at.max(MOST) {
-            self.clear_up(now);
+            self.clear_up(Instant::now());
         }
-        let state = self.known.entry(source).or_default();
-        state.sessions += 1;
-        if let Some(rate) = rate {
-            state.meter.pass(rate, now);
-        }
+        self.known.entry(source).or_default().sessions += 1;
+    }
+
+    /// A session of a source counts for its rate.
+    pub(super) fn pass(&mut self, source: Source, rate: Rate, now: Instant) {
+        self.known.entry(source).or_default().meter.pass(rate, now);
     }
 
     /// A session of a source has ended.
@@ -137,23 +143,23 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded_and_keeps_sessions_and_the_busiest() {
-        let rate = Rate::new(1000, Duration::from_secs(1000));
+        let rate = Rate::new(1000, Duration::from_secs(1000)).unwrap();
         let now = Instant::now();
         let mut sources = Sources::default();
         let visit = |sources: &mut Sources, number| {
-            sources.enter(source(number), rate, now);
+            sources.enter(source(number));
+            sources.pass(source(number), rate, now);
             sources.leave(source(number), now);
         };
         // One that stays, one that comes often, and very many that come once.
-        sources.enter(source(1), rate, now);
+        sources.enter(source(1));
         (0..500).for_each(|_| visit(&mut sources, 2));
         for number in 10..100_000 {
             visit(&mut sources, number);
             assert!(sources.known.len() <= MOST + 1, "one has a session");
         }
-        assert_eq!(sources.of(source(1)).0, 1);
-        let (_, busy) = sources.of(source(2));
-        assert_eq!(busy.due(), Some(now + Duration::from_secs(500)));
+        assert_eq!(sources.sessions(source(1)), 1);
+        assert_eq!(sources.meter(source(2)).due(), Some(now + Duration::from_secs(500)));
         let later = now + Duration::from_secs(1000);
         sources.clear_up(later);
         sources.leave(source(1), later);
@@ -165,8 +171,8 @@ mod tests {
     fn many_sessions_of_many_sources_are_all_counted() {
         let now = Instant::now();
         let mut sources = Sources::default();
-        (0..50_000).for_each(|number| sources.enter(source(number), None, now));
-        assert!((0..50_000).all(|number| sources.of(source(number)).0 == 1));
+        (0..50_000).for_each(|number| sources.enter(source(number)));
+        assert!((0..50_000).all(|number| sources.sessions(source(number)) == 1));
         (0..50_000).for_each(|number| sources.leave(source(number), now));
         assert!(sources.known.is_empty());
     }

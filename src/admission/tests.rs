@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::admission::rules::{Block, Effect, Pattern, Rule, Rules};
+use crate::admission::rules::{Block, Effect, Pattern, PeerName, Rule, Rules};
 use crate::admission::schedule::Schedule;
 use crate::admission::source::SourcePrefix;
 use crate::config::{OverLimit, Position};
@@ -20,6 +20,20 @@ fn gate(over_limit: OverLimit) -> Gate {
 
 fn enter(admission: &Arc<Admission>, service: u32, listener: u64, over_limit: OverLimit) -> Entry {
     admission.enter(service, listener, &gate(over_limit), Instant::now())
+}
+
+/// The answer for a peer without a name.
+fn let_in(
+    gate: &Gate,
+    slot: Result<Permit, Refusal>,
+    number: u8,
+    world: &World,
+) -> Result<Permit, Refusal> {
+    match gate.let_in(slot, Some(&peer(number)), PeerName::NotAsked, world) {
+        Verdict::In(permit) => Ok(permit),
+        Verdict::Out(refusal) => Err(refusal),
+        Verdict::Ask(_) => panic!("nobody asked for names"),
+    }
 }
 
 fn peer(number: u8) -> Address {
@@ -130,7 +144,7 @@ fn a_flood_from_one_source_uses_up_nothing_of_the_others() {
     let start = Instant::now();
     let come = |number, now| {
         let slot = Ok(permit(admission.enter(1, 10, &gate, now)));
-        gate.let_in(slot, Some(&peer(number)), &World::at(now))
+        let_in(&gate, slot, number, &World::at(now))
     };
     let refused = |number, now| come(number, now).unwrap_err();
     let mut held = vec![come(1, start).unwrap(), come(1, start).unwrap()];
@@ -181,10 +195,8 @@ fn of_several_reasons_the_first_in_the_order_counts() {
         Entry::Full(refusal) => Err(refusal),
         other => panic!("{other:?}"),
     };
-    let held = gate.let_in(enter(&gate), Some(&peer(2)), &idle).unwrap();
-    let reason = |gate: &Gate, slot, number, world| {
-        gate.let_in(slot, Some(&peer(number)), world).unwrap_err()
-    };
+    let held = let_in(&gate, enter(&gate), 2, &idle).unwrap();
+    let reason = |gate: &Gate, slot, number, world| let_in(gate, slot, number, world).unwrap_err();
     assert_eq!(reason(&gate, Err(Refusal::Draining), 1, &at_night), Refusal::Draining);
     assert_eq!(reason(&gate, enter(&gate), 1, &at_night), Refusal::Address);
     assert_eq!(reason(&gate, enter(&gate), 2, &at_night), Refusal::Time);
@@ -200,7 +212,7 @@ fn of_several_reasons_the_first_in_the_order_counts() {
     assert_eq!(reason(&gate, enter(&gate), 2, &busy), Refusal::SourceRate);
     gate.rate_per_source = None;
     assert_eq!(reason(&gate, enter(&gate), 2, &busy), Refusal::Load);
-    assert!(gate.let_in(enter(&gate), Some(&peer(2)), &idle).is_ok());
+    assert!(let_in(&gate, enter(&gate), 2, &idle).is_ok());
     drop(held);
     assert_eq!(admission.in_use(1), 0, "nothing of all this is left");
 }
@@ -214,7 +226,7 @@ fn too_many_connections_make_a_pause_that_ends() {
     let come = |gate: &Gate, now| {
         let entry = admission.enter(1, 10, gate, now);
         if let Entry::Admitted(permit) = entry {
-            gate.let_in(Ok(permit), Some(&peer(1)), &World::at(now)).unwrap();
+            let_in(gate, Ok(permit), 1, &World::at(now)).unwrap();
             return None;
         }
         match entry {
@@ -295,7 +307,7 @@ proptest! {
                             continue;
                         }
                     };
-                    if let Ok(permit) = gate.let_in(slot, Some(&peer(source)), &World::at(now)) {
+                    if let Ok(permit) = let_in(gate, slot, source, &World::at(now)) {
                         permits.push((service, source, permit));
                     }
                 }
@@ -320,7 +332,7 @@ proptest! {
                     let slots = admission.lock();
                     let Some(of_service) = slots.services.get(&service) else { continue };
                     let source = SourcePrefix::default().source([192, 0, 2, number].into());
-                    let counted = of_service.sources.of(source).0 as usize;
+                    let counted = of_service.sources.sessions(source) as usize;
                     prop_assert_eq!(counted, if service > 0 { live } else { 0 });
                     prop_assert!(gate.max_per_source.is_none_or(|most| counted <= most as usize));
                 }
@@ -332,7 +344,7 @@ proptest! {
         for (service, gate) in gates.iter().enumerate() {
             let service = u32::try_from(service).unwrap();
             let slot = Ok(permit(admission.enter(service, 1, gate, now)));
-            prop_assert!(gate.let_in(slot, Some(&peer(1)), &World::at(now)).is_ok());
+            prop_assert!(let_in(gate, slot, 1, &World::at(now)).is_ok());
         }
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 
 use super::{FAILED, check, fail, output};
+use crate::admission::names;
 use crate::admission::rules::{Block, Decision, Effect, PeerName};
 use crate::config::keys::Key;
 use crate::config::suggest::did_you_mean;
@@ -88,18 +89,33 @@ fn explain(config: &Config, service: &ServiceConfig, address: IpAddr) -> (Effect
     let Some(rules) = &service.gate.rules else {
         return (Effect::Allow, format!("`{}` has no rules about addresses", service.name));
     };
-    let decision = rules.decide(address, PeerName::Unknown);
+    let mut decision = rules.decide(address, PeerName::NotAsked);
+    let asked = matches!(decision, Decision::AskName);
+    let name = if asked { names::confirmed(address) } else { None };
+    if asked {
+        let name = name.as_deref().map_or(PeerName::Unknown, PeerName::Known);
+        decision = rules.decide(address, name);
+    }
+    let peer = name.map_or_else(|| address.to_string(), |name| format!("{name} ({address})"));
     let why = match decision {
-        Decision::Rule(rule) | Decision::Nameless(rule) => {
+        Decision::Rule(rule) if asked => {
+            format!("{peer}: {} {} ({})", rule.effect, rule.pattern, config.place(rule.at))
+        }
+        Decision::Rule(rule) => {
             format!("{} {} ({})", rule.effect, rule.pattern, config.place(rule.at))
         }
+        Decision::Nameless(rule) => format!(
+            "{address} has no name that leads back to it, so it could be of {} ({})",
+            rule.pattern,
+            config.place(rule.at)
+        ),
         Decision::Otherwise(Effect::Deny) | Decision::AskName => {
             let place = config.place(service.position(Key::Allow));
-            format!("no rule is about {address}, and there is an `allow` ({place})")
+            format!("no rule is about {peer}, and there is an `allow` ({place})")
         }
         Decision::Otherwise(Effect::Allow) => {
             let place = config.place(service.position(Key::Deny));
-            format!("no rule is about {address}, and there is only a `deny` ({place})")
+            format!("no rule is about {peer}, and there is only a `deny` ({place})")
         }
     };
     (decision.effect().unwrap_or(Effect::Deny), why)

@@ -8,7 +8,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::start::Arrival;
 use super::{Front, Notice};
-use crate::admission::{Entry, Gate, Refusal, World};
+use crate::admission::names::HostNames;
+use crate::admission::rules::PeerName;
+use crate::admission::{Entry, Gate, Refusal, Verdict, World};
 use crate::listener::Listener;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::record::Subject;
@@ -62,33 +64,64 @@ impl Front {
                 self.arm(listener);
                 return;
             }
-            match gate.let_in(slot, None, &world) {
-                Ok(permit) => {
+            match gate.let_in(slot, None, PeerName::NotAsked, &world) {
+                Verdict::In(permit) | Verdict::Ask(permit) => {
                     self.start_wait_server(listener, service, setup, permit);
                     return;
                 }
-                Err(refusal) => slot = Err(refusal),
+                Verdict::Out(refusal) => slot = Err(refusal),
             }
         }
         let Some((connection, peer)) = self.accept(listener) else { return };
-        match gate.let_in(slot, Some(&peer), &world) {
-            Ok(permit) => {
-                if let Some(banner) = &gate.banner {
-                    connection.offer(banner);
-                }
-                // Without a local address the peer is gone already: there is nobody to serve.
-                if let Some(local) = local_address(listener, &connection) {
-                    let (id, tries) = (self.next_session(), 0);
-                    let arrival =
-                        Arrival { id, service, setup, permit, connection, peer, local, tries };
-                    self.start_session(arrival);
-                }
+        let local = || local_address(listener, &connection);
+        let names = if gate.resolve { local() } else { None };
+        let names = names.and_then(|local| self.names.known_both(&peer, &local, now));
+        let name = names.as_ref().map_or(PeerName::NotAsked, HostNames::peer);
+        let (permit, asked) = match gate.let_in(slot, Some(&peer), name, &world) {
+            Verdict::In(permit) => (permit, true),
+            Verdict::Ask(permit) => (permit, false),
+            Verdict::Out(refusal) => {
+                self.refused(&service, &peer, refusal);
+                self.turn_away(gate, connection);
+                return;
             }
-            Err(refusal) => {
+        };
+        // Without a local address the peer is gone already: there is nobody to serve.
+        let Some(local) = local() else { return };
+        let (id, tries) = (self.next_session(), 0);
+        let names = names.unwrap_or_default();
+        let arrival = Arrival { id, service, setup, permit, connection, peer, local, names, tries };
+        if asked {
+            self.welcome(arrival);
+        } else {
+            self.notify(Notice::Lookup(Box::new(arrival)));
+        }
+    }
+
+    /// Decides about a connection whose names were looked up.
+    pub(super) fn decide(self: &Arc<Self>, arrival: Arrival) {
+        let Arrival { id, service, setup, permit, connection, peer, local, names, tries } = arrival;
+        let gate = &setup.config.gate;
+        let world = World::at(Instant::now());
+        match gate.let_in(Ok(permit), Some(&peer), names.peer(), &world) {
+            Verdict::In(permit) | Verdict::Ask(permit) => {
+                let arrival =
+                    Arrival { id, service, setup, permit, connection, peer, local, names, tries };
+                self.welcome(arrival);
+            }
+            Verdict::Out(refusal) => {
                 self.refused(&service, &peer, refusal);
                 self.turn_away(gate, connection);
             }
         }
+    }
+
+    /// A connection may come in.
+    fn welcome(self: &Arc<Self>, arrival: Arrival) {
+        if let Some(banner) = &arrival.setup.config.gate.banner {
+            arrival.connection.offer(banner);
+        }
+        self.start_session(arrival);
     }
 
     /// Closes the connection of a peer that may not come in. Nothing here waits for it.

@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::admission::Admission;
+use crate::admission::names::Names;
 use crate::listener::{Listener, ListenerId};
 use crate::reap;
 use crate::record::Recorder;
@@ -42,7 +43,7 @@ pub enum Token {
     Session(SessionId),
     /// There may be room for listeners that sleep in [`Admission`].
     Offer,
-    /// A connection whose program could not be started for want of resources is to be tried again.
+    /// There is a connection to go on with: see [`Next`].
     Again,
     /// The threads shall end.
     Quit,
@@ -92,10 +93,21 @@ pub enum Notice {
     Lingering(Box<reap::Ended>),
     /// A connection waits for the resources to start its program.
     Postponed(Box<Arrival>),
+    /// The names of a connection's ends have to be looked up.
+    Lookup(Box<Arrival>),
     /// A connection is to be closed a little later.
     Farewell(Farewell),
     /// Programs have been started or reaped since [`Front::sweeping`]; they may leave orphans.
     Orphans,
+}
+
+/// How it goes on with a connection that had to wait.
+#[derive(Debug)]
+pub enum Next {
+    /// Its names are known: may it come in?
+    Decide(Box<Arrival>),
+    /// Its program could not be started for want of resources: another try.
+    Start(Box<Arrival>),
 }
 
 /// What the front threads and the supervisor share.
@@ -109,6 +121,8 @@ pub struct Front {
     pub sessions: SessionTable,
     /// Where sessions are recorded.
     pub recorder: Recorder,
+    /// The names of peers.
+    pub names: Arc<Names>,
     /// Where bytes are moved for programs that have not got the connection itself.
     pub relays: Relays,
     listeners: Mutex<HashMap<ListenerId, Arc<Listener>>>,
@@ -120,7 +134,7 @@ pub struct Front {
     /// Places for connections that are closed a little later.
     farewells: Arc<Semaphore>,
     /// Connections for [`Token::Again`].
-    postponed: Mutex<VecDeque<Arrival>>,
+    postponed: Mutex<VecDeque<Next>>,
 }
 
 impl Front {
@@ -136,6 +150,7 @@ impl Front {
             poller,
             sessions: SessionTable::default(),
             recorder,
+            names: Arc::default(),
             relays: Relays::default(),
             listeners: Mutex::default(),
             notices,
@@ -208,9 +223,9 @@ impl Front {
         self.notices.send(notice).ok();
     }
 
-    /// Tries again to start the program of a connection.
-    pub fn again(&self, arrival: Arrival) {
-        lock(&self.postponed).push_back(arrival);
+    /// Goes on with a connection.
+    pub fn again(&self, next: Next) {
+        lock(&self.postponed).push_back(next);
         if self.poller.post(Token::Again.into()).is_err() {
             // Only memory can be short. The peer sees its connection end, the slot is free.
             drop(lock(&self.postponed).pop_front());
@@ -268,9 +283,11 @@ impl Front {
                 }
             }
             Token::Again => {
-                let arrival = lock(&self.postponed).pop_front();
-                if let Some(arrival) = arrival {
-                    self.start_session(arrival);
+                let next = lock(&self.postponed).pop_front();
+                match next {
+                    Some(Next::Decide(arrival)) => self.decide(*arrival),
+                    Some(Next::Start(arrival)) => self.start_session(*arrival),
+                    None => {}
                 }
             }
             Token::Quit => {}

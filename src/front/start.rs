@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{Front, Notice, Token};
 use crate::admission::Permit;
+use crate::admission::names::HostNames;
 use crate::config::Work;
 use crate::launch::environment::{Ends, Facts};
 use crate::launch::{Launched, On, Request, launch};
@@ -40,6 +41,8 @@ pub struct Arrival {
     pub peer: Address,
     /// Our address.
     pub local: Address,
+    /// The names of both, if they were asked for.
+    pub names: HostNames,
     /// How often it was tried.
     pub tries: u8,
 }
@@ -68,7 +71,11 @@ impl Front {
             facts: Facts {
                 service: &arrival.service.name,
                 session: id,
-                ends: Ends::Connection { local: &arrival.local, remote: &arrival.peer },
+                ends: Ends::Connection {
+                    local: &arrival.local,
+                    remote: &arrival.peer,
+                    names: &arrival.names,
+                },
             },
         });
         match launched {

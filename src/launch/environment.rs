@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 
 use super::variables::Variables;
+use crate::admission::names::HostNames;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::session::SessionId;
 use crate::sys::{FAMILY, Family};
@@ -60,6 +61,8 @@ pub enum Ends<'a> {
         local: &'a Address,
         /// The peer's address.
         remote: &'a Address,
+        /// The names of both, as far as they are known.
+        names: &'a HostNames,
     },
     /// A listening socket.
     Listener {
@@ -73,8 +76,8 @@ impl Facts<'_> {
     pub fn describe(&self, variables: &mut Variables) {
         variables.clear();
         match self.ends {
-            Ends::Connection { local, remote } => {
-                describe_connection(variables, local, remote);
+            Ends::Connection { local, remote, names } => {
+                describe_connection(variables, local, remote, names);
                 variables.push("INETD_LOCAL", local);
                 variables.push("INETD_REMOTE", remote);
             }
@@ -89,7 +92,12 @@ impl Facts<'_> {
     }
 }
 
-fn describe_connection(variables: &mut Variables, local: &Address, remote: &Address) {
+fn describe_connection(
+    variables: &mut Variables,
+    local: &Address,
+    remote: &Address,
+    names: &HostNames,
+) {
     let (Address::Inet(local), Address::Inet(remote)) = (local, remote) else {
         let is_pipe = matches!(local, Address::Pipe(_));
         variables.push("PROTO", if is_pipe { "PIPE" } else { "UNIX" });
@@ -103,6 +111,12 @@ fn describe_connection(variables: &mut Variables, local: &Address, remote: &Addr
     variables.push("REMOTE_ADDR", remote.ip());
     variables.push("REMOTE_PORT", remote.port());
     variables.push("REMOTE_HOST", remote.ip());
+    if let Some(name) = &names.local {
+        variables.push("TCPLOCALHOST", name);
+    }
+    if let Some(name) = &names.remote {
+        variables.push("TCPREMOTEHOST", name);
+    }
 }
 
 fn protocol(local: SocketAddr) -> &'static str {
@@ -132,7 +146,11 @@ mod tests {
         let local = Address::Inet("127.0.0.1:7000".parse().unwrap());
         let remote = Address::Inet("192.0.2.1:4321".parse().unwrap());
         assert_eq!(
-            described(Ends::Connection { local: &local, remote: &remote }),
+            described(Ends::Connection {
+                local: &local,
+                remote: &remote,
+                names: &HostNames { remote: Some("peer.example".into()), local: None },
+            }),
             [
                 "PROTO=TCP",
                 "TCPLOCALIP=127.0.0.1",
@@ -142,6 +160,7 @@ mod tests {
                 "REMOTE_ADDR=192.0.2.1",
                 "REMOTE_PORT=4321",
                 "REMOTE_HOST=192.0.2.1",
+                "TCPREMOTEHOST=peer.example",
                 "INETD_LOCAL=127.0.0.1:7000",
                 "INETD_REMOTE=192.0.2.1:4321",
                 "INETD_SERVICE=hello",
@@ -155,7 +174,11 @@ mod tests {
         let local = Address::Unix(Some("/run/x.sock".into()));
         let remote = Address::Unix(None);
         assert_eq!(
-            described(Ends::Connection { local: &local, remote: &remote }),
+            described(Ends::Connection {
+                local: &local,
+                remote: &remote,
+                names: &HostNames::default(),
+            }),
             [
                 "PROTO=UNIX",
                 "INETD_LOCAL=unix:/run/x.sock",
@@ -167,7 +190,11 @@ mod tests {
         let local = Address::Pipe("hello".into());
         let remote = Address::PipeClient(4711);
         assert_eq!(
-            described(Ends::Connection { local: &local, remote: &remote }),
+            described(Ends::Connection {
+                local: &local,
+                remote: &remote,
+                names: &HostNames::default(),
+            }),
             [
                 "PROTO=PIPE",
                 "INETD_LOCAL=pipe:hello",

@@ -86,6 +86,16 @@ pub enum Address {
     PipeClient(u32),
 }
 
+impl Address {
+    /// The Internet address, if it is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Inet(address) => Some(address.ip()),
+            Self::Unix(_) | Self::Pipe(_) | Self::PipeClient(_) => None,
+        }
+    }
+}
+
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
         match address.ip().to_canonical() {

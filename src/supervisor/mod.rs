@@ -18,7 +18,7 @@ use self::timers::Timers;
 use crate::config::{Config, Control, Report, Tree};
 use crate::control::server::Server;
 use crate::control::{Action, Command};
-use crate::front::{Arrival, Farewell, Front, Notice};
+use crate::front::{Arrival, Farewell, Front, Next, Notice};
 use crate::listener::Listener;
 use crate::reap::{Ended, Step, step};
 use crate::record::Recorder;
@@ -191,6 +191,10 @@ impl Supervisor {
             Notice::Lingering(ended) => {
                 self.timers.add(Instant::now() + LINGER, Timer::Linger(ended, LINGER));
             }
+            Notice::Lookup(arrival) if self.stopping => drop(arrival),
+            Notice::Lookup(arrival) => {
+                drop(tokio::spawn(look_up(Arc::clone(&self.front), arrival)));
+            }
             Notice::Farewell(farewell) => {
                 self.timers.add(Instant::now() + FAREWELL, Timer::Farewell(farewell));
             }
@@ -212,7 +216,7 @@ impl Supervisor {
                     let pending = self.listeners.bind_again(id);
                     self.announce(pending);
                 }
-                Timer::Again(arrival) => self.front.again(*arrival),
+                Timer::Again(arrival) => self.front.again(Next::Start(arrival)),
                 Timer::Farewell(farewell) => drop(farewell),
                 Timer::Linger(ended, pause) => self.linger(ended, pause),
                 // Another one was planned for an earlier time instead.
@@ -409,4 +413,10 @@ impl Supervisor {
     fn summary(&self) -> String {
         format!("{} services", self.listeners.count())
     }
+}
+
+/// Looks up the names of a connection, which then goes on.
+async fn look_up(front: Arc<Front>, mut arrival: Box<Arrival>) {
+    arrival.names = front.names.ask_both(&arrival.peer, &arrival.local).await;
+    front.again(Next::Decide(arrival));
 }

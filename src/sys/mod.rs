@@ -11,6 +11,7 @@
 //! | `identity` | users and groups, looked up at load |
 //! | `inherited` | listening sockets that a service manager passed to us |
 //! | `machine` | facts about this machine that decide how well a configuration works |
+//! | `names` | the system's resolver |
 //! | `notify` | what a service manager is told |
 //! | `paths` | default places of files |
 //! | `pipe` | standard input and output of a program that is relayed |
@@ -44,9 +45,9 @@ mod platform;
 mod platform;
 
 pub use platform::{
-    clock, control, desktop, identity, inherited, machine, notify, paths, pipe, poll, process,
-    program, secret, selftest, service, signals, socket, spawn, startup, stdio, system_log,
-    terminal, trust,
+    clock, control, desktop, identity, inherited, machine, names, notify, paths, pipe, poll,
+    process, program, secret, selftest, service, signals, socket, spawn, startup, stdio,
+    system_log, terminal, trust,
 };
 
 use crate::config::keys::Key;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::Resolver;
 use super::draft::Draft;
 use super::listen::{Complaint, complain};
+use crate::admission::names::host_name;
 use crate::admission::rules::{Block, BlockError, Effect, Pattern, Rule, Rules};
 use crate::config::files;
 use crate::config::keys::Key;
@@ -15,63 +16,77 @@ use crate::config::report::Problem;
 use crate::config::source::{Source, Span, Spanned};
 
 /// The rules that were made already: those of a `[defaults]` table are shared by its services.
-pub(super) type Known = HashMap<(Option<Span>, Option<Span>), Option<Arc<Rules>>>;
+pub(super) type Known = HashMap<(Option<Span>, Option<Span>, bool), Arc<Rules>>;
 
 impl Resolver {
     /// The rules of a service; `None` if it has none. What is wrong with them is a problem.
     pub(super) fn rules(&mut self, draft: &Draft) -> Option<Arc<Rules>> {
-        let written = (draft.span(Key::Allow), draft.span(Key::Deny));
-        if written == (None, None) {
+        let (allow, deny) = (draft.span(Key::Allow), draft.span(Key::Deny));
+        if (allow, deny) == (None, None) {
             return None;
         }
+        let written = (allow, deny, draft.gate.resolve);
         if let Some(rules) = self.rules.get(&written) {
-            return rules.clone();
+            return Some(Arc::clone(rules));
         }
-        let mut rules = Vec::with_capacity(draft.allow.len() + draft.deny.len());
-        self.items(&draft.allow, Effect::Allow, &mut rules);
-        self.items(&draft.deny, Effect::Deny, &mut rules);
+        let mut reader = Reader { resolver: self, names: draft.gate.resolve, rules: Vec::new() };
+        reader.items(&draft.allow, Effect::Allow);
+        reader.items(&draft.deny, Effect::Deny);
         // A list of those who may come in is complete; one of those who may not is not.
-        let otherwise = if written.0.is_some() { Effect::Deny } else { Effect::Allow };
-        let rules = Some(Arc::new(Rules::new(rules, otherwise)));
-        self.rules.insert(written, rules.clone());
-        rules
+        let otherwise = if allow.is_some() { Effect::Deny } else { Effect::Allow };
+        let rules = Arc::new(Rules::new(reader.rules, otherwise));
+        self.rules.insert(written, Arc::clone(&rules));
+        Some(rules)
     }
+}
 
-    fn items(&mut self, items: &[Spanned<String>], effect: Effect, rules: &mut Vec<Rule>) {
+/// Reads the items of one service.
+struct Reader<'a> {
+    resolver: &'a mut Resolver,
+    /// Items may be names.
+    names: bool,
+    rules: Vec<Rule>,
+}
+
+impl Reader<'_> {
+    fn items(&mut self, items: &[Spanned<String>], effect: Effect) {
         for item in items {
             match item.value.strip_prefix("file:") {
-                Some(path) => self.file(path, item.span, effect, rules),
-                None => self.item(&item.value, item.span, effect, rules),
+                Some(path) => self.file(path, item.span, effect),
+                None => self.item(&item.value, item.span, effect),
             }
         }
     }
 
-    fn item(&mut self, text: &str, span: Span, effect: Effect, rules: &mut Vec<Rule>) {
-        match pattern(text) {
-            Ok(pattern) => rules.push(Rule { pattern, effect, at: self.sources.position(span) }),
+    fn item(&mut self, text: &str, span: Span, effect: Effect) {
+        match pattern(text, self.names) {
+            Ok(pattern) => {
+                let at = self.resolver.sources.position(span);
+                self.rules.push(Rule { pattern, effect, at });
+            }
             Err(Complaint { message, help }) => {
-                self.problems.push(Problem::error(span, message).maybe_help(help));
+                self.resolver.problems.push(Problem::error(span, message).maybe_help(help));
             }
         }
     }
 
     /// A file with one item in a line; `#` begins a comment.
-    fn file(&mut self, path: &str, span: Span, effect: Effect, rules: &mut Vec<Rule>) {
-        let base = Arc::clone(&self.sources.get(span.file).base);
+    fn file(&mut self, path: &str, span: Span, effect: Effect) {
+        let base = Arc::clone(&self.resolver.sources.get(span.file).base);
         let path = base.join(path);
         let text = match files::named_text(&path) {
             Ok(text) => text,
             Err(message) => {
                 let help = "it has one address, network or range in a line";
-                self.problems.push(Problem::error(span, message).help(help));
+                self.resolver.problems.push(Problem::error(span, message).help(help));
                 return;
             }
         };
         let folder = path.parent().unwrap_or(Path::new(""));
         let text: Arc<str> = text.into();
         let source = Source::new(path.as_path().into(), folder.into(), Arc::clone(&text));
-        let Some(file) = self.sources.add(source) else {
-            self.problems.push(Problem::error(span, "there are too many files"));
+        let Some(file) = self.resolver.sources.add(source) else {
+            self.resolver.problems.push(Problem::error(span, "there are too many files"));
             return;
         };
         let mut start = 0;
@@ -80,15 +95,15 @@ impl Resolver {
             let word = item.trim();
             if !word.is_empty() {
                 let at = start + (item.len() - item.trim_start().len());
-                self.item(word, Span::new(file, at..at + word.len()), effect, rules);
+                self.item(word, Span::new(file, at..at + word.len()), effect);
             }
             start += line.len();
         }
     }
 }
 
-/// Reads one item.
-fn pattern(text: &str) -> Result<Pattern, Complaint> {
+/// Reads one item, which may be a name if those are looked up.
+fn pattern(text: &str, names: bool) -> Result<Pattern, Complaint> {
     if let Some((first, last)) = text.split_once('-')
         && let (Ok(first), Ok(last)) = (address(first.trim()), address(last.trim()))
     {
@@ -110,9 +125,21 @@ fn pattern(text: &str) -> Result<Pattern, Complaint> {
             ),
         };
     }
-    match address(text) {
-        Ok(ip) => Ok(Pattern::Block(Block::single(ip))),
-        Err(help) => complain(format!("`{text}` is not an address"), help),
+    let help = match address(text) {
+        Ok(ip) => return Ok(Pattern::Block(Block::single(ip))),
+        Err(help) => help,
+    };
+    let (dot, rest) = text.strip_prefix('.').map_or(("", text), |rest| (".", rest));
+    match (host_name(rest), names) {
+        (Some(name), true) if !is_everybody(&name) => Ok(match dot {
+            "" => Pattern::Name(name.into()),
+            _ => Pattern::Suffix(format!(".{name}").into()),
+        }),
+        (Some(name), false) if !is_everybody(&name) && name != "localhost" => complain(
+            format!("`{text}` is a name, and names are not looked up"),
+            "write an address, or set resolve = true",
+        ),
+        _ => complain(format!("`{text}` is not an address"), help),
     }
 }
 
@@ -150,7 +177,8 @@ fn address(text: &str) -> Result<IpAddr, String> {
     let lower = text.to_ascii_lowercase();
     Err(match lower.as_str() {
         "" => FORMS.into(),
-        "*" | "all" | "any" => "write \"0.0.0.0/0\", \"::/0\" for everybody".into(),
+        word if is_everybody(word) => "write \"0.0.0.0/0\", \"::/0\" for everybody".into(),
+        name if name.starts_with("*.") => format!("write \"{}\"", &text[1..]),
         "localhost" | "loopback" => "write \"127.0.0.0/8\", \"::1\"".into(),
         _ if text.contains('%') => "leave out the zone: rules are about addresses alone".into(),
         _ if text.contains(',') || text.contains(' ') => {
@@ -158,12 +186,14 @@ fn address(text: &str) -> Result<IpAddr, String> {
         }
         _ => match dotted_prefix(text) {
             Some(network) => format!("write {network}"),
-            None if text.ends_with(|c: char| c.is_ascii_alphabetic()) => {
-                format!("names of hosts are not available in this version; {FORMS}")
-            }
             None => FORMS.into(),
         },
     })
+}
+
+/// Words that other programs have for everybody.
+fn is_everybody(word: &str) -> bool {
+    matches!(word, "*" | "all" | "any")
 }
 
 /// What `10.20.` means to TCP wrappers, and `10.20` to those who are used to it.
@@ -190,7 +220,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<String, String> {
-        let read = pattern(text).map(|pattern| pattern.to_string());
+        let read = pattern(text, true).map(|pattern| pattern.to_string());
         read.map_err(|complaint| complaint.help.unwrap_or_default())
     }
 
@@ -205,6 +235,10 @@ mod tests {
             ("10.0.0.1-10.0.0.9", "10.0.0.1-10.0.0.9"),
             ("10.0.0.1 - 10.0.0.9", "10.0.0.1-10.0.0.9"),
             ("::1-::ff", "::1-::ff"),
+            ("Host.Example.ORG", "host.example.org"),
+            ("a-b.example.org", "a-b.example.org"),
+            (".example.org", ".example.org"),
+            ("localhost", "localhost"),
         ] {
             assert_eq!(read(text), Ok(meaning.to_owned()), "{text}");
         }
@@ -230,7 +264,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_can_be_read(text in "\\PC*", more in "[0-9a-f.:/,-]*") {
-            let _ = (pattern(&text), pattern(&more));
+            let _ = (pattern(&text, true), pattern(&more, false));
         }
     }
 }

@@ -82,8 +82,8 @@ pub(crate) fn resolve(
 }
 
 /// Keys about the addresses of peers.
-const OF_PEERS: [Key; 5] =
-    [Key::Allow, Key::Deny, Key::MaxPerSource, Key::SourcePrefix, Key::RatePerSource];
+const OF_PEERS: [Key; 6] =
+    [Key::Allow, Key::Deny, Key::Resolve, Key::MaxPerSource, Key::SourcePrefix, Key::RatePerSource];
 
 struct Resolver {
     sources: Sources,
@@ -226,8 +226,10 @@ impl Resolver {
         let demands = [
             (Key::Allow, true),
             (Key::Deny, true),
+            (Key::Resolve, draft.gate.resolve),
             (Key::MaxPerSource, draft.gate.max_per_source.is_some()),
             (Key::RatePerSource, draft.gate.rate_per_source.is_some()),
+            (Key::Banner, draft.gate.banner.is_some()),
         ];
         for (key, demands) in demands {
             if let (true, true, Some(span)) = (draft.wait, demands, draft.span(key)) {

@@ -6,6 +6,7 @@ pub mod desktop;
 pub mod identity;
 pub mod inherited;
 pub mod machine;
+pub mod names;
 pub mod notify;
 pub mod paths;
 pub mod pipe;

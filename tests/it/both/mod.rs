@@ -16,6 +16,7 @@ mod launch;
 mod life;
 mod limits;
 mod logs;
+mod names;
 mod rates;
 mod records;
 mod relay;

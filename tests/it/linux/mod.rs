@@ -8,6 +8,7 @@ mod identity;
 mod inherited;
 mod load;
 mod logs;
+mod names;
 mod notify;
 mod orphans;
 mod output;
