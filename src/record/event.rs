@@ -137,6 +137,11 @@ events! {
     /// Somebody asked an `inetd serve` to reload.
     NOTHING_TO_RELOAD = 4007 Warn "This daemon has no configuration file: there is nothing to reload";
 
+    /// Everybody can change a file of the configuration, or replace it in its folder, and so run any program with the rights of the daemon.
+    OPEN_CONFIG = 5001 Warn "Everybody can change the configuration";
+    /// Everybody can change a program, or replace it in its folder, and so do what the service may do.
+    OPEN_PROGRAM = 5002 Warn "Everybody can change a program";
+
     /// Lines came faster than they could be written, and some were dropped.
     LOG_LOST = 6001 Warn "The log could not keep up and lost lines";
     /// The log cannot be written where it should be. Until it can, it goes to standard error.

@@ -3,6 +3,7 @@
 //! the daemon.
 
 mod commands;
+mod exposure;
 mod listeners;
 mod timers;
 
@@ -127,10 +128,12 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
         began: (Instant::now(), SystemTime::now()),
     };
     let pending = supervisor.listeners.apply(&config)?;
+    // Before anybody can connect and be told of.
+    supervisor.tell_start();
     supervisor.announce(pending);
     startup::release_memory();
     supervisor.front.start()?;
-    supervisor.tell_start();
+    exposure::tell(&config, &supervisor.log);
     notify::ready(&supervisor.summary());
     let (command_sender, mut commands) = mpsc::channel::<Command>(16);
     let control = control.map(|control| control.start(command_sender.clone()));
@@ -314,13 +317,14 @@ impl Supervisor {
                 let sink = self.log.prepare(log).map_err(|error| told(&error))?;
                 let pending = self.listeners.apply(&config).map_err(|error| told(&error))?;
                 self.log.switch(sink, log.level);
-                Ok(pending)
+                Ok((config, pending))
             },
         );
         let result = match applied {
-            Ok(pending) => {
+            Ok((config, pending)) => {
                 let fields = [("services", Value::Number(self.listeners.count() as u64))];
                 self.log.event(event::RELOADED, &fields);
+                exposure::tell(&config, &self.log);
                 self.announce(pending);
                 // What made a service pause may be what was just changed.
                 for timer in self.timers.take(|timer| matches!(timer, Timer::Resume(_))) {
