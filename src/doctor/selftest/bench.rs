@@ -63,7 +63,12 @@ impl Bench {
 
     /// Starts a daemon with these services and waits until it is ready.
     pub(super) fn daemon(&self, services: &str) -> Result<Daemon> {
-        let daemon = self.start(services)?;
+        self.daemon_with("", services)
+    }
+
+    /// The same, with more keys of `[daemon]`.
+    pub(super) fn daemon_with(&self, keys: &str, services: &str) -> Result<Daemon> {
+        let daemon = self.start_with(keys, services)?;
         let ready = |lines: &[String]| lines.iter().any(|line| line == "ready").then_some(());
         if let Err(error) = daemon.process.out.wait("the daemon does not get ready", ready) {
             bail!("{error:#}: {}", daemon.process.log.last());
@@ -73,6 +78,10 @@ impl Bench {
 
     /// Starts a daemon and does not wait. A second one has the control endpoint of the first.
     pub(super) fn start(&self, services: &str) -> Result<Daemon> {
+        self.start_with("", services)
+    }
+
+    fn start_with(&self, keys: &str, services: &str) -> Result<Daemon> {
         let control = match FAMILY {
             Family::Unix => self.folder().join("control.sock").display().to_string(),
             Family::Windows => {
@@ -81,7 +90,8 @@ impl Bench {
             }
         };
         let config = self.folder().join("inetd.toml");
-        let daemon = Daemon { process: Process::none(), control, config };
+        let head = format!("control = {}\n{keys}\n", toml::Value::from(control.as_str()));
+        let daemon = Daemon { process: Process::none(), control, config, head };
         daemon.write(services)?;
         let mut command = Command::new(&self.executable);
         command.args(["run".as_ref(), "-c".as_ref(), daemon.config.as_os_str()]);
@@ -117,13 +127,14 @@ pub(super) struct Daemon {
     process: Arc<Process>,
     control: String,
     config: PathBuf,
+    /// Its keys of `[daemon]`.
+    head: String,
 }
 
 impl Daemon {
     /// Replaces the configuration.
     pub(super) fn write(&self, services: &str) -> Result<()> {
-        let control = toml::Value::from(self.control.as_str());
-        let text = format!("[daemon]\ncontrol = {control}\n\n{services}");
+        let text = format!("[daemon]\n{}\n{services}", self.head);
         std::fs::write(&self.config, text).context("cannot write a configuration")
     }
 

@@ -50,6 +50,7 @@ pub fn play(words: &[String]) -> Result<()> {
         ["leave-and-stay", port] => leave(port).and_then(|()| cat()),
         ["lifeline", port] => lifeline(port.parse()?),
         ["complain", text] => complain(text),
+        ["crash"] => std::process::abort(),
         ["memory", megabytes] => memory(megabytes.parse()?),
         ["processes", count] => processes(count.parse()?),
         ["work"] => work(),
@@ -150,9 +151,13 @@ fn buffers() -> Result<()> {
     say(&format!("send {send}\nreceive {receive}\n"))
 }
 
+/// Says whether it sits at a terminal, and answers one line.
 fn terminal() -> Result<()> {
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-    say(if is_terminal { "a terminal\n" } else { "no terminal\n" })
+    say(if is_terminal { "at a terminal\n" } else { "no terminal\n" })?;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    say(&format!("answer to {}\n", line.trim_end()))
 }
 
 /// Ends when it is asked to stop, and says so.

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use socket2::SockRef;
 
 use super::{PATIENCE, PAUSE};
 
@@ -61,6 +62,25 @@ impl Client {
         let line = self.line()?;
         ensure!(line == expected, "the program said {line:?} and not {expected:?}");
         Ok(())
+    }
+
+    /// Reads until `text` comes, whatever else comes before. At a terminal there may be much.
+    pub(super) fn until(&mut self, text: &str) -> Result<()> {
+        let mut seen = Vec::new();
+        while !seen.ends_with(text.as_bytes()) {
+            let mut byte = [0];
+            let read = self.stream.read(&mut byte);
+            let what =
+                || format!("{text:?} has not come, but {:?}", String::from_utf8_lossy(&seen));
+            ensure!(read.with_context(what)? > 0, what());
+            seen.push(byte[0]);
+        }
+        Ok(())
+    }
+
+    /// Breaks the connection off: the other end sees a reset.
+    pub(super) fn reset(self) -> Result<()> {
+        Ok(SockRef::from(self.stream.get_ref()).set_linger(Some(Duration::ZERO))?)
     }
 
     /// Everything until the other end closes.

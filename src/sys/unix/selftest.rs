@@ -157,6 +157,16 @@ pub fn rights() -> io::Result<String> {
     Ok(lines.map(|line| line.replace('\t', " ") + "\n").collect())
 }
 
+/// Why there are no events to look for in the Event Log: it is a thing of Windows.
+pub fn events_obstacle() -> Option<String> {
+    Some("only Windows has an Event Log".into())
+}
+
+/// Whether the Event Log has an event of ours with this in its text.
+pub fn event_exists(_text: &str) -> io::Result<bool> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// What is wrong with the control endpoint of a daemon that runs, if anything.
 pub fn control_flaw(endpoint: &str, daemon: u32) -> io::Result<Option<String>> {
     let mode = std::fs::metadata(endpoint)?.permissions().mode() & 0o777;

@@ -1,6 +1,7 @@
 //! What `inetd doctor --selftest` asks of the system: in the programs that its daemons start, and
 //! when it ends these daemons.
 
+use std::ffi::OsStr;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::windows::io::{AsHandle, AsRawHandle, FromRawSocket, RawHandle};
@@ -10,20 +11,27 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::windows::named_pipe::ServerOptions;
-use windows_sys::Win32::Foundation::{FILETIME, GetHandleInformation};
+use windows_sys::Win32::Foundation::{ERROR_NO_MORE_ITEMS, FILETIME, GetHandleInformation};
 use windows_sys::Win32::Security::{
     TOKEN_MANDATORY_LABEL, TOKEN_PRIVILEGES, TOKEN_QUERY, TokenIntegrityLevel, TokenPrivileges,
 };
 use windows_sys::Win32::Storage::FileSystem::{FILE_TYPE_PIPE, GetFileType};
 use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
+use windows_sys::Win32::System::EventLog::{
+    EVT_HANDLE, EvtClose, EvtFormatMessage, EvtFormatMessageEvent, EvtNext,
+    EvtOpenPublisherMetadata, EvtQuery, EvtQueryChannelPath, EvtQueryReverseDirection,
+};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetProcessTimes};
 use windows_sys::core::BOOL;
 
-use super::handle::check;
+use super::handle::{check, wide};
 use super::identity::Identity;
+use super::privileges::{self, Privilege};
 use super::security::text_of;
-use super::{control, startup, token, trust};
+use super::{control, startup, system_log, token, trust};
 
+/// The longest text of an event that is looked at, in UTF-16 units.
+const LONGEST_MESSAGE: usize = 65_536;
 /// Values of handles are multiples of four, and small.
 const HANDLES: std::ops::Range<usize> = 4..8192;
 
@@ -145,9 +153,84 @@ pub fn rights() -> io::Result<String> {
     let level = level.rsplit('-').next().unwrap_or_default();
     let memory = token::information(&token, TokenPrivileges, size_of::<TOKEN_PRIVILEGES>())?;
     // SAFETY: as for the level.
-    let privileges = unsafe { memory.as_ptr().cast::<TOKEN_PRIVILEGES>().read() }.PrivilegeCount;
+    let count = unsafe { memory.as_ptr().cast::<TOKEN_PRIVILEGES>().read() }.PrivilegeCount;
     let user = token::user_of(&token)?;
-    Ok(format!("user {user}\nintegrity {level}\nprivileges {privileges}\n"))
+    let powers = privileges::held(&token, &token::POWERS)?;
+    let powers: Vec<_> = powers.into_iter().map(Privilege::name).collect();
+    let powers = if powers.is_empty() { "none".to_owned() } else { powers.join(" ") };
+    Ok(format!("user {user}\nintegrity {level}\nprivileges {count}\npowers {powers}\n"))
+}
+
+/// Why there are no events of ours with a text in the Event Log; nothing if there can be.
+pub fn events_obstacle() -> Option<String> {
+    system_log::obstacle()
+}
+
+/// Whether the Event Log has an event of ours, not older than five minutes, with this in its text.
+pub fn event_exists(text: &str) -> io::Result<bool> {
+    let source = system_log::SOURCE;
+    let query = format!(
+        "*[System[Provider[@Name='{source}'] and TimeCreated[timediff(@SystemTime) <= 300000]]]"
+    );
+    let (log, query) = (wide(OsStr::new("Application"))?, wide(OsStr::new(&query))?);
+    let flags = EvtQueryChannelPath | EvtQueryReverseDirection;
+    // SAFETY: both texts end with a NUL; 0 is this machine.
+    let events = Events::new(unsafe { EvtQuery(0, log.as_ptr(), query.as_ptr(), flags) })?;
+    let source = wide(OsStr::new(source))?;
+    // SAFETY: the name ends with a NUL; 0 and null are this machine and its language.
+    let publisher = unsafe { EvtOpenPublisherMetadata(0, source.as_ptr(), ptr::null(), 0, 0) };
+    let publisher = Events::new(publisher)?;
+    loop {
+        let (mut event, mut count) = (0, 0);
+        // SAFETY: room for one event, and a pointer that is valid for the call.
+        let next = unsafe { EvtNext(events.0, 1, &raw mut event, 0, 0, &raw mut count) };
+        if let Err(error) = check(next) {
+            let none_left = error.raw_os_error() == Some(ERROR_NO_MORE_ITEMS.cast_signed());
+            return if none_left { Ok(false) } else { Err(error) };
+        }
+        let event = Events::new(event)?;
+        if message(&publisher, &event)?.contains(text) {
+            return Ok(true);
+        }
+    }
+}
+
+/// The text of an event, as Event Viewer shows it.
+fn message(publisher: &Events, event: &Events) -> io::Result<String> {
+    let mut buffer = vec![0_u16; LONGEST_MESSAGE];
+    let (size, mut used) = (u32::try_from(buffer.len()).unwrap_or(0), 0);
+    // SAFETY: open handles, no values, and a buffer with this size in characters.
+    check(unsafe {
+        EvtFormatMessage(
+            publisher.0,
+            event.0,
+            0,
+            0,
+            ptr::null(),
+            EvtFormatMessageEvent,
+            size,
+            buffer.as_mut_ptr(),
+            &raw mut used,
+        )
+    })?;
+    buffer.truncate(used as usize);
+    Ok(String::from_utf16_lossy(&buffer))
+}
+
+/// A handle of the Event Log's functions.
+struct Events(EVT_HANDLE);
+
+impl Events {
+    fn new(handle: EVT_HANDLE) -> io::Result<Self> {
+        if handle == 0 { Err(io::Error::last_os_error()) } else { Ok(Self(handle)) }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        // SAFETY: an open handle that nobody else has.
+        unsafe { EvtClose(self.0) };
+    }
 }
 
 /// What is wrong with the control endpoint of a daemon that runs, if anything.

@@ -26,7 +26,7 @@ use crate::record::event::{Event, Level};
 use crate::record::format::{Format, Shown};
 
 /// The name of our events, and of the key below which Windows looks for their texts.
-const SOURCE: &str = "Inetd";
+pub(super) const SOURCE: &str = "Inetd";
 const KEYS: &str = r"SYSTEM\CurrentControlSet\Services\EventLog\Application";
 const MESSAGES: &str = "EventMessageFile";
 /// Errors, warnings and information.
@@ -215,6 +215,11 @@ pub(super) fn unregister() -> io::Result<()> {
         ERROR_SUCCESS | ERROR_FILE_NOT_FOUND => Ok(()),
         code => Err(io::Error::from_raw_os_error(code.cast_signed())),
     }
+}
+
+/// Why the texts of our events cannot be found; nothing if they can.
+pub(super) fn obstacle() -> Option<String> {
+    look_for_source(SOURCE).err().map(|error| error.to_string())
 }
 
 /// Whether the texts of our events can be found.

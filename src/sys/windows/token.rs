@@ -33,7 +33,7 @@ pub(super) const ADMINISTRATORS: &str = "S-1-5-32-544";
 const LOW: &str = "S-1-16-4096";
 
 /// What an account needs to start programs as somebody else. Whoever has that can be anybody.
-const POWERS: [Privilege; 2] = [Privilege::Tcb, Privilege::AssignPrimaryToken];
+pub(super) const POWERS: [Privilege; 2] = [Privilege::Tcb, Privilege::AssignPrimaryToken];
 
 /// What programs of a service are started with, instead of our own token.
 #[derive(Debug)]

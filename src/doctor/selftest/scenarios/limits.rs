@@ -21,6 +21,11 @@ pub(super) const ALL: &[Scenario] = &[
         run: user,
     },
     Scenario {
+        name: "powers",
+        shows: "programs do not get the privileges with which the daemon becomes others",
+        run: powers,
+    },
+    Scenario {
         name: "restrict",
         shows: "restrict = true: no privileges, and low integrity",
         run: restrict,
@@ -99,6 +104,28 @@ fn user(bench: &Bench) -> Result<Outcome> {
         }
     }
     Ok(Outcome::Seen(selftest::ORDINARY_USERS.join(", ")))
+}
+
+fn powers(bench: &Bench) -> Result<Outcome> {
+    if FAMILY == Family::Unix {
+        return Ok(skipped("on Linux a program without `user` has the rights of the daemon"));
+    }
+    if let Some(skipped) = not_shown_by_emulator("its programs get all rights anyway") {
+        return Ok(skipped);
+    }
+    let own = selftest::rights()?;
+    let line =
+        |rights: &str| rights.lines().find(|line| line.starts_with("powers")).map(str::to_owned);
+    if own.starts_with("user S-1-5-18\n") {
+        return Ok(skipped("this process is the system itself, whose programs may do everything"));
+    }
+    if line(&own).as_deref() == Some("powers none") {
+        return Ok(skipped("this process has none of them: only services get them"));
+    }
+    let daemon = bench.daemon(&bench.service("rights", &["rights"], ""))?;
+    let answer = daemon.ask("rights", "")?;
+    ensure!(line(&answer).as_deref() == Some("powers none"), "the program said {answer:?}");
+    Ok(Outcome::Works)
 }
 
 fn restrict(bench: &Bench) -> Result<Outcome> {

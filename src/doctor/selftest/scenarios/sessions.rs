@@ -52,6 +52,11 @@ pub(super) const ALL: &[Scenario] = &[
     },
     Scenario { name: "tree", shows: "what a program leaves behind is ended with it", run: tree },
     Scenario {
+        name: "leave",
+        shows: "tree = \"leave\": what a program leaves behind goes on",
+        run: leave,
+    },
+    Scenario {
         name: "orphans",
         shows: "when the daemon is killed, its programs end too",
         run: orphans,
@@ -70,6 +75,16 @@ pub(super) const ALL: &[Scenario] = &[
         name: "killed-peer",
         shows: "what the peer of a program that is killed sees",
         run: killed_peer,
+    },
+    Scenario {
+        name: "crash",
+        shows: "a program that crashes ends its session at once, without a dialog",
+        run: crash,
+    },
+    Scenario {
+        name: "access",
+        shows: "allow, deny and rates: who may not come in is turned away",
+        run: access,
     },
     Scenario {
         name: "wait",
@@ -217,6 +232,19 @@ fn tree(bench: &Bench) -> Result<Outcome> {
     Ok(Outcome::Works)
 }
 
+fn leave(bench: &Bench) -> Result<Outcome> {
+    let lifeline = Lifeline::new()?;
+    let role = ["leave", &lifeline.port()?];
+    let daemon = bench.daemon(&bench.service("leave", &role, "tree = \"leave\""))?;
+    let mut client = daemon.connect("leave")?;
+    let left = lifeline.accept()?;
+    client.expect("left")?;
+    daemon.logged(&["EXIT service=leave session=1"])?;
+    ensure!(left.is_quiet()?, "the process that was left behind has ended");
+    // The end of this connection ends it.
+    Ok(Outcome::Works)
+}
+
 fn orphans(bench: &Bench) -> Result<Outcome> {
     if FAMILY == Family::Unix {
         return Ok(skipped("on Linux they go on to the end of their connection"));
@@ -273,6 +301,33 @@ fn killed_peer(bench: &Bench) -> Result<Outcome> {
     };
     let (plain, unread) = (see(false)?, see(true)?);
     Ok(Outcome::Seen(format!("the connection is {plain}, with unread input it is {unread}")))
+}
+
+fn crash(bench: &Bench) -> Result<Outcome> {
+    if let Some(skipped) = not_shown_by_emulator("it shows no dialogs anyway") {
+        return Ok(skipped);
+    }
+    let daemon = bench.daemon(&bench.service("crash", &["crash"], ""))?;
+    daemon.connect("crash")?.closed()?;
+    let line = daemon.logged(&["EXIT service=crash session=1"])?;
+    ensure!(!line.contains(" status=0 "), "{line}");
+    Ok(Outcome::Works)
+}
+
+fn access(bench: &Bench) -> Result<Outcome> {
+    let config = bench.service("denied", &["hold"], "deny = [\"127.0.0.0/8\"]")
+        + &bench.service("allowed", &["hold"], "allow = [\"127.0.0.1\"]")
+        + &bench.service("rated", &["hold"], "rate_per_source = \"2/1h\"");
+    let daemon = bench.daemon(&config)?;
+    daemon.connect("denied")?.closed()?;
+    daemon.logged(&["REFUSE service=denied"])?;
+    daemon.connect("allowed")?.expect("ready")?;
+    for _ in 0..2 {
+        daemon.connect("rated")?.expect("ready")?;
+    }
+    daemon.connect("rated")?.closed()?;
+    daemon.logged(&["REFUSE service=rated"])?;
+    Ok(Outcome::Works)
 }
 
 fn wait(bench: &Bench) -> Result<Outcome> {

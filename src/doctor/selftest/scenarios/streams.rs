@@ -10,7 +10,8 @@ use super::super::bench::{Bench, Daemon};
 use super::super::client::Client;
 use super::super::data::{Checksum, generate};
 use super::super::{Outcome, PAUSE, Scenario};
-use super::not_shown_by_emulator;
+use super::{not_shown_by_emulator, skipped};
+use crate::sys::terminal;
 
 /// The size of large transfers.
 const LARGE: u64 = 16 << 20;
@@ -48,6 +49,21 @@ pub(super) const ALL: &[Scenario] = &[
         name: "pipe",
         shows: "io = \"pipe\": the same, with a program that has not got the socket",
         run: pipe,
+    },
+    Scenario {
+        name: "reset",
+        shows: "a relayed program is stopped when its peer breaks the connection off",
+        run: reset,
+    },
+    Scenario {
+        name: "terminal",
+        shows: "io = \"pty\": the program sits at a terminal, and what is typed reaches it",
+        run: terminal,
+    },
+    Scenario {
+        name: "forward",
+        shows: "forward and builtin: connections that need no program",
+        run: forward,
     },
 ];
 
@@ -182,5 +198,53 @@ fn pipe(bench: &Bench) -> Result<Outcome> {
     client.send(b"input")?;
     client.half_close()?;
     daemon.logged(&["STDERR service=both", "read 5 bytes"])?;
+    Ok(Outcome::Works)
+}
+
+fn reset(bench: &Bench) -> Result<Outcome> {
+    if let Some(skipped) = not_shown_by_emulator("a reset looks like an end there") {
+        return Ok(skipped);
+    }
+    let keys = "io = \"pipe\"\nstop_timeout = \"200ms\"";
+    let daemon = bench.daemon(&bench.service("stubborn", &["stubborn"], keys))?;
+    let mut client = daemon.connect("stubborn")?;
+    client.expect("ready")?;
+    client.reset()?;
+    daemon.logged(&["EXIT service=stubborn session=1"])?;
+    Ok(Outcome::Works)
+}
+
+fn terminal(bench: &Bench) -> Result<Outcome> {
+    if let Some(skipped) = not_shown_by_emulator("programs get no standard handles there") {
+        return Ok(skipped);
+    }
+    if let Some(obstacle) = terminal::obstacle() {
+        return Ok(skipped(obstacle));
+    }
+    let daemon = bench.daemon(&bench.service("terminal", &["terminal"], "io = \"pty\""))?;
+    let mut client = daemon.connect("terminal")?;
+    client.until("at a terminal")?;
+    client.send(b"hello\r")?;
+    client.until("answer to hello")?;
+    daemon.logged(&["EXIT service=terminal session=1", "status=0"])?;
+    client.rest()?;
+    Ok(Outcome::Works)
+}
+
+fn forward(bench: &Bench) -> Result<Outcome> {
+    let cat = bench.service("cat", &["cat"], "");
+    let daemon = bench.daemon(&cat)?;
+    let address = daemon.address("cat")?;
+    let more = format!(
+        "[service.forward]\nlisten = \"127.0.0.1:0\"\nforward = \"{address}\"\n\
+         [service.echo]\nlisten = \"127.0.0.1:0\"\nbuiltin = \"echo\"\n"
+    );
+    daemon.reload(&(cat + &more))?;
+    for service in ["forward", "echo"] {
+        let mut client = daemon.connect(service)?;
+        client.send(b"hello\n")?;
+        client.expect("hello")?;
+        comes_back(&mut client).context(service)?;
+    }
     Ok(Outcome::Works)
 }
