@@ -193,7 +193,7 @@ pub enum Work {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A host, looked up anew for each connection, and a port.
-    Tcp {
+    Inet {
         /// An address, or a name.
         host: String,
         /// The port.
@@ -206,8 +206,8 @@ pub enum Target {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Inet { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Inet { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
         }
     }

@@ -321,7 +321,7 @@ fn xinetd_is_read_with_its_defaults_and_folders() {
     assert!(set.contains(&&("MODE".into(), "net".into())));
     assert!(set.iter().any(|(name, _)| name == "HOME"), "everything is passed on");
     let tunnel = service(&config, "tunnel");
-    let target = Target::Tcp { host: "127.0.0.1".into(), port: 80 };
+    let target = Target::Inet { host: "127.0.0.1".into(), port: 80 };
     assert_eq!((&tunnel.work, tunnel.max_sessions), (&Work::Forward(target), None));
     let echo = service(&config, "echo-stream");
     assert_eq!(listens(echo), ["tcp://0.0.0.0:7"]);

@@ -46,7 +46,9 @@ fn unlimited(config: &Config, service: &ServiceConfig, findings: &mut Findings) 
 /// Whether other machines can reach it.
 fn is_public(endpoint: &Endpoint) -> bool {
     match endpoint {
-        Endpoint::Tcp { address, .. } => !address.ip().to_canonical().is_loopback(),
+        Endpoint::Tcp { address, .. } | Endpoint::Udp { address, .. } => {
+            !address.ip().to_canonical().is_loopback()
+        }
         Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Pipe(_) => false,
     }
 }

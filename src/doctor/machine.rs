@@ -88,7 +88,10 @@ fn ports(config: Option<&Config>) -> HashSet<u16> {
 pub(super) fn port(endpoint: &Endpoint) -> Option<u16> {
     match endpoint {
         Endpoint::Tcp { address, .. } => Some(address.port()).filter(|port| *port != 0),
-        Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Pipe(_) => None,
+        // Those of datagrams are others, and are not looked at.
+        Endpoint::Udp { .. } | Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Pipe(_) => {
+            None
+        }
     }
 }
 

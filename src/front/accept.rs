@@ -15,6 +15,7 @@ use crate::listener::Listener;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::record::Subject;
 use crate::record::event::{self, Event};
+use crate::relay::Near;
 use crate::service::Service;
 use crate::sys::AcceptFailure;
 use crate::sys::socket::{Connection, accept_failure};
@@ -42,6 +43,9 @@ impl Front {
         if let Some(until) = service.paused_until(now) {
             self.notify(Notice::ResumeAt(Arc::clone(listener), until));
             return;
+        }
+        if listener.local().is_datagram() {
+            return self.visit_datagrams(listener, &service, &setup);
         }
         let gate = &setup.config.gate;
         let mut slot = match self.admission.enter(service.id, listener.id, gate, now) {
@@ -90,7 +94,8 @@ impl Front {
         let Some(local) = local() else { return };
         let (id, tries) = (self.next_session(), 0);
         let names = names.unwrap_or_default();
-        let arrival = Arrival { id, service, setup, permit, connection, peer, local, names, tries };
+        let near = Near::Connection(connection);
+        let arrival = Arrival { id, service, setup, permit, near, peer, local, names, tries };
         if asked {
             self.welcome(arrival);
         } else {
@@ -100,26 +105,30 @@ impl Front {
 
     /// Decides about a connection whose names were looked up.
     pub(super) fn decide(self: &Arc<Self>, arrival: Arrival) {
-        let Arrival { id, service, setup, permit, connection, peer, local, names, tries } = arrival;
+        let Arrival { id, service, setup, permit, near, peer, local, names, tries } = arrival;
         let gate = &setup.config.gate;
         let world = World::at(Instant::now());
         match gate.let_in(Ok(permit), Some(&peer), names.peer(), &world) {
             Verdict::In(permit) | Verdict::Ask(permit) => {
                 let arrival =
-                    Arrival { id, service, setup, permit, connection, peer, local, names, tries };
+                    Arrival { id, service, setup, permit, near, peer, local, names, tries };
                 self.welcome(arrival);
             }
             Verdict::Out(refusal) => {
                 self.refused(&service, &peer, refusal);
-                self.turn_away(gate, connection);
+                if let Near::Connection(connection) = near {
+                    self.turn_away(gate, connection);
+                }
             }
         }
     }
 
     /// A connection may come in.
     fn welcome(self: &Arc<Self>, arrival: Arrival) {
-        if let Some(banner) = &arrival.setup.config.gate.banner {
-            arrival.connection.offer(banner);
+        if let (Some(banner), Near::Connection(connection)) =
+            (&arrival.setup.config.gate.banner, &arrival.near)
+        {
+            connection.offer(banner);
         }
         self.start_session(arrival);
     }
@@ -192,25 +201,30 @@ impl Front {
         }
     }
 
-    fn resume_later(&self, listener: &Arc<Listener>) {
+    pub(super) fn resume_later(&self, listener: &Arc<Listener>) {
         let at = Instant::now() + RESOURCE_PAUSE;
         self.notify(Notice::ResumeAt(Arc::clone(listener), at));
     }
 
-    fn refused(&self, service: &Service, peer: &Address, refusal: Refusal) {
+    pub(super) fn refused(&self, service: &Service, peer: &Address, refusal: Refusal) {
         service.counters.refused(refusal);
         let subject =
             Subject { service: &service.name, session: None, peer: Some(peer), pid: None };
         self.recorder.refuse(subject, refusal);
     }
 
-    fn too_fast(&self, service: &Service, gate: &Gate, pause: Duration) {
+    pub(super) fn too_fast(&self, service: &Service, gate: &Gate, pause: Duration) {
         if let Some(rate) = gate.rate {
             self.recorder.too_fast(Subject::of(&service.name), rate, pause);
         }
     }
 
-    fn accept_error(&self, event: &'static Event, listener: &Listener, error: &io::Error) {
+    pub(super) fn accept_error(
+        &self,
+        event: &'static Event,
+        listener: &Listener,
+        error: &io::Error,
+    ) {
         let service = listener.service();
         let subject = Subject::of(&service.name);
         self.recorder.accept_error(event, subject, error);
@@ -222,7 +236,7 @@ fn local_address(listener: &Listener, connection: &Connection) -> Option<Address
     match listener.local() {
         // A specific address is the connection's own; only for a wildcard the system is asked.
         Endpoint::Tcp { address, .. } if !address.ip().is_unspecified() => Some((*address).into()),
-        Endpoint::Tcp { .. } => connection.local().ok(),
+        Endpoint::Tcp { .. } | Endpoint::Udp { .. } => connection.local().ok(),
         Endpoint::Unix(path) => Some(Address::Unix(Some(path.clone()))),
         Endpoint::Abstract(name) => Some(Address::Unix(Some(format!("@{name}").into()))),
         Endpoint::Pipe(name) => Some(Address::Pipe(name.clone())),

@@ -6,6 +6,7 @@
 //! Nothing here waits for a peer, for the log or for the [`crate::supervisor`].
 
 mod accept;
+mod datagram;
 mod describe;
 mod start;
 
@@ -27,6 +28,7 @@ use crate::record::Recorder;
 use crate::record::event;
 use crate::record::log::Value;
 use crate::relay::Relays;
+use crate::relay::datagrams::Flows;
 use crate::session::stderr::StderrPipe;
 use crate::session::{SessionId, SessionTable};
 use crate::sys::poll::Poller;
@@ -125,6 +127,8 @@ pub struct Front {
     pub names: Arc<Names>,
     /// Where bytes are moved for programs that have not got the connection itself.
     pub relays: Relays,
+    /// The sessions of those who send datagrams.
+    pub flows: Arc<Flows>,
     listeners: Mutex<HashMap<ListenerId, Arc<Listener>>>,
     notices: UnboundedSender<Notice>,
     last_session: AtomicU64,
@@ -152,6 +156,7 @@ impl Front {
             recorder,
             names: Arc::default(),
             relays: Relays::default(),
+            flows: Arc::default(),
             listeners: Mutex::default(),
             notices,
             last_session: AtomicU64::new(0),

@@ -14,11 +14,10 @@ use crate::listener::Listener;
 use crate::listener::endpoint::Address;
 use crate::reap::{self, Ended};
 use crate::record::Subject;
-use crate::relay::{Far, Relay, Task};
+use crate::relay::{Far, Near, Relay, Task};
 use crate::service::{Service, Setup, Startable};
 use crate::session::stderr::StderrPipe;
 use crate::session::{Session, SessionId, StageCell};
-use crate::sys::socket::Connection;
 use crate::sys::{SpawnError, SpawnStage};
 
 /// How often a start is tried again that failed for want of descriptors, memory or processes.
@@ -35,8 +34,8 @@ pub struct Arrival {
     pub setup: Arc<Setup>,
     /// The slot.
     pub permit: Permit,
-    /// The connection.
-    pub connection: Connection,
+    /// The connection, or the datagrams of the peer.
+    pub near: Near,
     /// The peer's address.
     pub peer: Address,
     /// Our address.
@@ -55,7 +54,7 @@ struct Parts {
     permit: Permit,
     peer: Option<Address>,
     /// What is relayed if the program has not got it itself.
-    connection: Option<Connection>,
+    near: Option<Near>,
     borrowed: Option<Arc<Listener>>,
 }
 
@@ -67,7 +66,10 @@ impl Front {
         let Some(program) = &setup.program else { return self.relay_only(arrival) };
         let launched = launch(Request {
             program,
-            on: On::Connection(&arrival.connection),
+            on: match &arrival.near {
+                Near::Connection(connection) => On::Connection(connection),
+                Near::Datagrams(_) => On::Datagrams,
+            },
             facts: Facts {
                 service: &arrival.service.name,
                 session: id,
@@ -76,13 +78,14 @@ impl Front {
                     remote: &arrival.peer,
                     names: &arrival.names,
                 },
+                is_datagram: matches!(arrival.near, Near::Datagrams(_)),
             },
         });
         match launched {
             Ok(launched) => {
-                let Arrival { service, setup, permit, connection, peer, .. } = arrival;
-                let (peer, connection) = (Some(peer), Some(connection));
-                let parts = Parts { id, service, setup, permit, peer, connection, borrowed: None };
+                let Arrival { service, setup, permit, near, peer, .. } = arrival;
+                let (peer, near) = (Some(peer), Some(near));
+                let parts = Parts { id, service, setup, permit, peer, near, borrowed: None };
                 self.begin(parts, launched);
             }
             Err(error) if error.is_temporary() && arrival.tries < TRIES => {
@@ -107,7 +110,8 @@ impl Front {
         let Some(program) = &setup.program else { return };
         let id = self.next_session();
         let ends = Ends::Listener { local: listener.local() };
-        let facts = Facts { service: &service.name, session: id, ends };
+        let is_datagram = listener.local().is_datagram();
+        let facts = Facts { service: &service.name, session: id, ends, is_datagram };
         let request = Request { program, on: On::Listener(listener.socket()), facts };
         let lent = match listener.lend() {
             // Since the permit was given: the next look turns them away who wait.
@@ -117,8 +121,8 @@ impl Front {
         };
         match lent.and_then(|()| launch(request)) {
             Ok(launched) => {
-                let (borrowed, connection) = (Some(Arc::clone(listener)), None);
-                let parts = Parts { id, service, setup, permit, peer: None, connection, borrowed };
+                let (borrowed, near) = (Some(Arc::clone(listener)), None);
+                let parts = Parts { id, service, setup, permit, peer: None, near, borrowed };
                 self.begin(parts, launched);
             }
             Err(error) => {
@@ -131,7 +135,7 @@ impl Front {
 
     /// A program runs: from here on it is a session.
     fn begin(self: &Arc<Self>, parts: Parts, launched: Launched) {
-        let Parts { id, service, setup, permit, peer, connection, borrowed } = parts;
+        let Parts { id, service, setup, permit, peer, near, borrowed } = parts;
         let Launched { child, stderr, relayed } = launched;
         let (started, began) = (Instant::now(), SystemTime::now());
         service.launched();
@@ -147,9 +151,9 @@ impl Front {
         let stop_timeout = setup.config.stop_timeout;
         // Without a relay the program has the connection now, and the peer must see the end when
         // the program ends.
-        let task = relayed.zip(connection).map(|(program, connection)| {
+        let task = relayed.zip(near).map(|(program, near)| {
             let (setup, relay) = (Arc::clone(&setup), Relay::new(program.terminal()));
-            Task { session: id, setup, relay, connection, far: Far::Program(program) }
+            Task { session: id, setup, relay, near, far: Far::Program(program) }
         });
         let relay = task.as_ref().map(|task| task.relay.clone());
         let stage = StageCell::default();
@@ -188,7 +192,7 @@ impl Front {
 
     /// Relays a connection to something that is no program: from here on it is a session.
     fn relay_only(self: &Arc<Self>, arrival: Arrival) {
-        let Arrival { id, service, setup, permit, connection, peer, .. } = arrival;
+        let Arrival { id, service, setup, permit, near, peer, .. } = arrival;
         let far = match &setup.config.work {
             Work::Program(_) => return, // Its settings have what starts it.
             Work::Forward(target) => Far::Server(target.clone()),
@@ -199,8 +203,7 @@ impl Front {
         let session_timeout = setup.config.session_timeout;
         let stop_timeout = setup.config.stop_timeout;
         let relay = Relay::new(None);
-        let task =
-            Task { session: id, setup: Arc::clone(&setup), relay: relay.clone(), connection, far };
+        let task = Task { session: id, setup: Arc::clone(&setup), relay: relay.clone(), near, far };
         let (peer, relay) = (Some(peer), Some(relay));
         let (child, borrowed) = (None, None);
         let (began, stage) = (SystemTime::now(), StageCell::default());

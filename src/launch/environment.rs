@@ -50,6 +50,8 @@ pub struct Facts<'a> {
     pub session: SessionId,
     /// Both ends.
     pub ends: Ends<'a>,
+    /// Datagrams are exchanged, on no connection.
+    pub is_datagram: bool,
 }
 
 /// Who is connected to what.
@@ -77,7 +79,7 @@ impl Facts<'_> {
         variables.clear();
         match self.ends {
             Ends::Connection { local, remote, names } => {
-                describe_connection(variables, local, remote, names);
+                describe_connection(variables, local, remote, names, self.is_datagram);
                 variables.push("INETD_LOCAL", local);
                 variables.push("INETD_REMOTE", remote);
             }
@@ -97,13 +99,14 @@ fn describe_connection(
     local: &Address,
     remote: &Address,
     names: &HostNames,
+    is_datagram: bool,
 ) {
     let (Address::Inet(local), Address::Inet(remote)) = (local, remote) else {
         let is_pipe = matches!(local, Address::Pipe(_));
         variables.push("PROTO", if is_pipe { "PIPE" } else { "UNIX" });
         return;
     };
-    variables.push("PROTO", protocol(*local));
+    variables.push("PROTO", if is_datagram { "UDP" } else { protocol(*local) });
     variables.push("TCPLOCALIP", local.ip());
     variables.push("TCPLOCALPORT", local.port());
     variables.push("TCPREMOTEIP", remote.ip());
@@ -126,6 +129,7 @@ fn protocol(local: SocketAddr) -> &'static str {
 fn protocol_of(endpoint: &Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Tcp { address, .. } => protocol(*address),
+        Endpoint::Udp { .. } => "UDP",
         Endpoint::Unix(_) | Endpoint::Abstract(_) => "UNIX",
         Endpoint::Pipe(_) => "PIPE",
     }
@@ -137,7 +141,8 @@ mod tests {
 
     fn described(ends: Ends<'_>) -> Vec<String> {
         let mut variables = Variables::default();
-        Facts { service: "hello", session: 7, ends }.describe(&mut variables);
+        let is_datagram = false;
+        Facts { service: "hello", session: 7, ends, is_datagram }.describe(&mut variables);
         variables.iter().map(|v| v.to_str().unwrap().to_owned()).collect()
     }
 

@@ -34,6 +34,8 @@ pub struct Request<'a> {
 pub enum On<'a> {
     /// A connection. The service's `io` says what the program gets of it.
     Connection(&'a Connection),
+    /// The datagrams of one peer, which it reads and writes one by one.
+    Datagrams,
     /// A listening socket.
     Listener(&'a ListenSocket),
 }
@@ -97,6 +99,10 @@ pub fn launch(request: Request<'_>) -> Result<Launched, SpawnError> {
     };
     let (child, relayed) = match (request.on, request.program.io) {
         (On::Listener(listener), _) => (start(Stdio::Listener(listener))?, None),
+        (On::Datagrams, _) => {
+            let (theirs, ours) = pipe::messages().map_err(stdio_failed)?;
+            (start(Stdio::Pipe(&theirs))?, Some(OurEnd::Pipe(ours)))
+        }
         (On::Connection(connection), Io::Socket) if connection.is_file() => {
             (start(Stdio::Connection(connection))?, None)
         }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// One address that a service listens on.
 ///
 /// Its text form is the one that the daemon announces and that the `listen` key takes:
-/// `tcp://127.0.0.1:7000`, `tcp://[::]:7000`, `unix:///run/hello.sock`, `unix:@hello`,
+/// `tcp://127.0.0.1:7000`, `tcp://[::]:7000`, `udp://0.0.0.0:69`, `unix:///run/hello.sock`, `unix:@hello`,
 /// `npipe:hello`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Endpoint {
@@ -18,6 +18,13 @@ pub enum Endpoint {
         address: SocketAddr,
         /// For an IPv6 address: refuse IPv4 peers (`IPV6_V6ONLY`, RFC 3493 section 5.3).
         /// Always false for IPv4.
+        only_v6: bool,
+    },
+    /// A UDP address. Port 0 lets the system choose.
+    Udp {
+        /// The address to bind.
+        address: SocketAddr,
+        /// As of TCP.
         only_v6: bool,
     },
     /// A Unix stream socket with a file name.
@@ -33,7 +40,8 @@ impl Endpoint {
     /// that covers it. Port 0 never conflicts.
     pub fn conflicts(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Tcp { address: a, only_v6: a6 }, Self::Tcp { address: b, only_v6: b6 }) => {
+            (Self::Tcp { address: a, only_v6: a6 }, Self::Tcp { address: b, only_v6: b6 })
+            | (Self::Udp { address: a, only_v6: a6 }, Self::Udp { address: b, only_v6: b6 }) => {
                 a.port() == b.port()
                     && a.port() != 0
                     && (a.ip() == b.ip()
@@ -41,6 +49,19 @@ impl Endpoint {
                         || covers(b.ip(), *b6, a.ip()))
             }
             _ => self.one_spelling() == other.one_spelling(),
+        }
+    }
+
+    /// Whether datagrams come in here, and no connections.
+    pub fn is_datagram(&self) -> bool {
+        matches!(self, Self::Udp { .. })
+    }
+
+    /// Whether the system chooses the port.
+    pub fn is_port_zero(&self) -> bool {
+        match self {
+            Self::Tcp { address, .. } | Self::Udp { address, .. } => address.port() == 0,
+            Self::Unix(_) | Self::Abstract(_) | Self::Pipe(_) => false,
         }
     }
 
@@ -65,6 +86,7 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp { address, .. } => write!(f, "tcp://{address}"),
+            Self::Udp { address, .. } => write!(f, "udp://{address}"),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Abstract(name) => write!(f, "unix:@{name}"),
             Self::Pipe(name) => write!(f, "npipe:{name}"),

@@ -1,7 +1,7 @@
 //! What a peer is relayed to: a program's standard input and output, another server, or something
 //! that inetd answers itself.
 
-pub(super) mod builtin;
+pub(crate) mod builtin;
 pub(super) mod server;
 
 use crate::config::{Builtin, Target};

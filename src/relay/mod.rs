@@ -6,6 +6,7 @@
 //! front or the supervisor. It is started for the first relayed session: a daemon that has none
 //! does not pay for it.
 
+pub mod datagrams;
 mod duplex;
 mod far;
 mod pump;
@@ -19,10 +20,13 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use self::datagrams::Flow;
 use self::duplex::{Duplex, End, Times};
 pub use self::far::Far;
-use self::far::builtin::{self, Chargen, Echo, Silence, Speaker, Text};
+pub(crate) use self::far::builtin;
+use self::far::builtin::{Chargen, Echo, Silence, Speaker, Text};
 use self::far::server;
+use self::pump::with_buffer;
 use crate::config::{Builtin, Target};
 use crate::front::{Front, Notice};
 use crate::launch::OurEnd;
@@ -204,6 +208,15 @@ impl Shared {
     }
 }
 
+/// Who is relayed.
+#[derive(Debug)]
+pub enum Near {
+    /// A peer on a connection.
+    Connection(Connection),
+    /// A peer that sends datagrams.
+    Datagrams(Flow),
+}
+
 /// A relay that is to begin.
 #[derive(Debug)]
 pub struct Task {
@@ -214,7 +227,7 @@ pub struct Task {
     /// What the session has of it.
     pub relay: Relay,
     /// The peer.
-    pub connection: Connection,
+    pub near: Near,
     /// The other side.
     pub far: Far,
 }
@@ -222,7 +235,7 @@ pub struct Task {
 impl Task {
     /// Begins to relay.
     pub fn start(self, front: &Arc<Front>) {
-        let Self { session, setup, relay, connection, far } = self;
+        let Self { session, setup, relay, near, far } = self;
         // From here on the end is announced, however it comes.
         let session = Carrier { front: Arc::clone(front), session, setup, relay };
         let runtime = match front.relays.runtime() {
@@ -230,7 +243,7 @@ impl Task {
             Err(error) => return session.cannot_relay(&error),
         };
         runtime.spawn(async move {
-            if let Err(error) = session.run(connection, far).await {
+            if let Err(error) = session.run(near, far).await {
                 session.cannot_relay(&error);
             }
         });
@@ -246,7 +259,33 @@ struct Carrier {
 }
 
 impl Carrier {
-    async fn run(&self, connection: Connection, far: Far) -> io::Result<()> {
+    async fn run(&self, near: Near, far: Far) -> io::Result<()> {
+        match near {
+            Near::Connection(connection) => self.converse(connection, far).await,
+            Near::Datagrams(flow) => self.exchange(flow, far).await,
+        }
+    }
+
+    async fn exchange(&self, flow: Flow, far: Far) -> io::Result<()> {
+        let shared = &self.relay.shared;
+        let idle = self.setup.config.idle_timeout.unwrap_or(datagrams::IDLE);
+        match far {
+            Far::Program(OurEnd::Pipe(program)) => {
+                datagrams::exchange(flow, program.into_async()?, shared, idle).await;
+                // Its input has ended by now.
+                self.stop_after(self.setup.config.stop_timeout);
+            }
+            Far::Server(target) => match server::connect_datagrams(&target).await {
+                Ok(server) => datagrams::exchange(flow, server, shared, idle).await,
+                Err(error) => self.cannot_forward(&target, &error),
+            },
+            // The front answers these itself, and a terminal has no datagrams.
+            Far::Program(OurEnd::Terminal(_)) | Far::Builtin(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn converse(&self, connection: Connection, far: Far) -> io::Result<()> {
         let peer = connection.into_async()?;
         match far {
             Far::Program(OurEnd::Pipe(program)) => self.carry(peer, program.into_async()?).await,
@@ -272,13 +311,15 @@ impl Carrier {
         };
         match connected {
             Ok(server) => self.carry(peer, server).await,
-            Err(error) => {
-                let recorder = &self.front.recorder;
-                self.front.sessions.with_any(self.session, |session| {
-                    recorder.cannot_forward(session.subject(), target, &error);
-                });
-            }
+            Err(error) => self.cannot_forward(target, &error),
         }
+    }
+
+    fn cannot_forward(&self, target: &Target, error: &io::Error) {
+        let recorder = &self.front.recorder;
+        self.front.sessions.with_any(self.session, |session| {
+            recorder.cannot_forward(session.subject(), target, error);
+        });
     }
 
     async fn answer(&self, peer: Stream, builtin: &Builtin) {

@@ -19,6 +19,11 @@ thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
 }
 
+/// Lends the memory that every relay of this thread reads to.
+pub(super) fn with_buffer<T>(read: impl FnOnce(&mut [u8]) -> T) -> T {
+    BUFFER.with_borrow_mut(|buffer| read(buffer))
+}
+
 /// Moves bytes from a source to a sink, and the end of the source after them. It never reads while
 /// something is unwritten, so a slow sink slows the source; and it has no memory while it is idle.
 #[derive(Debug)]
@@ -114,9 +119,7 @@ impl Pump {
                 }
                 State::Flowing | State::Dropping => {
                     reads += 1;
-                    match BUFFER
-                        .with_borrow_mut(|buffer| self.read(context, from, to, buffer, moved))
-                    {
+                    match with_buffer(|buffer| self.read(context, from, to, buffer, moved)) {
                         Poll::Ready(Some(event)) => return Poll::Ready(event),
                         Poll::Ready(None) => {}
                         Poll::Pending => return self.flush(context, to),

@@ -241,7 +241,7 @@ impl Listeners {
                     listener.asked == *endpoint
                         && listener.suits(&service.socket)
                         // Each `port 0` is another port: it belongs to its service.
-                        && (!is_port_zero(endpoint) || listener.service().name == service.name)
+                        && (!endpoint.is_port_zero() || listener.service().name == service.name)
                 };
                 let source = unclaimed.iter().position(same).map(|at| unclaimed.swap_remove(at));
                 endpoints.push((endpoint.clone(), source.map(Source::Kept)));
@@ -272,7 +272,7 @@ impl Listeners {
         going: &[Arc<Listener>],
     ) -> Result<Source, ApplyError> {
         let claimed = self.inherited.iter().position(|(name, socket)| {
-            socket.local() == endpoint || **name == *service.name && is_port_zero(endpoint)
+            socket.local() == endpoint || **name == *service.name && endpoint.is_port_zero()
         });
         if let Some(at) = claimed {
             return Ok(Source::New(self.inherited.swap_remove(at).1));
@@ -426,8 +426,4 @@ impl Listeners {
         self.pending.insert(self.last_pending, pending);
         (at, self.last_pending)
     }
-}
-
-fn is_port_zero(endpoint: &Endpoint) -> bool {
-    matches!(endpoint, Endpoint::Tcp { address, .. } if address.port() == 0)
 }

@@ -134,6 +134,15 @@ static int complain(const char *what)
     return 0;
 }
 
+/* Numbers the datagrams of its peer: each read gives one, and each write is one. */
+static int count_datagrams(void)
+{
+    long size;
+    for (int number = 1; (size = take(buffer, sizeof buffer)) > 0; number++)
+        say(1, "%d %.*s", number, (int)size, buffer);
+    return size == 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     const char *mode = argc > 1 ? argv[1] : "";
@@ -170,6 +179,15 @@ int main(int argc, char **argv)
         return leave_behind(argv[0], value, 1);
     if (strcmp(mode, "lifeline") == 0)
         return lifeline(atoi(value));
+    if (strcmp(mode, "count-datagrams") == 0)
+        return count_datagrams();
+    if (strcmp(mode, "answer-datagram") == 0)
+        return answer_datagram("got ");
+    if (strcmp(mode, "facts-of-datagram") == 0) {
+        const char *socket = getenv("Inetd_SOCK");
+        say(1, "%s %s %s", getenv("PROTO"), getenv("REMOTE_PORT"), socket ? socket : "none");
+        return take(buffer, sizeof buffer) < 0;
+    }
     if (strcmp(mode, "descriptors") == 0) {
         print_descriptors();
         return 0;

@@ -24,6 +24,9 @@ void print_descriptors(void);
 void print_environment(void);
 void print_identity(void);
 
+/* Takes one datagram from the socket that is standard input and sends it back behind `prefix`. */
+int answer_datagram(const char *prefix);
+
 /* Starts `probe lifeline PORT` and returns at once. `detached`: as a daemon would, without our
  * standard handles and, on Unix, in a session of its own and with no living parent. */
 int start_lifeline(const char *self, const char *port, int detached);

@@ -123,6 +123,21 @@ void print_identity(void)
     dprintf(1, "\n");
 }
 
+int answer_datagram(const char *prefix)
+{
+    char datagram[2048];
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    size_t length = strlen(prefix);
+    memcpy(datagram, prefix, length);
+    ssize_t count = recvfrom(0, datagram + length, sizeof datagram - length, 0,
+                             (struct sockaddr *)&peer, &size);
+    if (count < 0)
+        return 1;
+    count += (ssize_t)length;
+    return sendto(0, datagram, (size_t)count, 0, (struct sockaddr *)&peer, size) != count;
+}
+
 /* Returns only when the new process has made its connection, so that whoever sees our end knows
  * that there is somebody left behind. */
 int start_lifeline(const char *self, const char *port, int detached)

@@ -132,6 +132,32 @@ void print_identity(void)
         line("privileges %lu\n", about.privileges.PrivilegeCount);
 }
 
+/* Under Wine an inherited socket has to be made known first; on Windows that does no harm. */
+int answer_datagram(const char *prefix)
+{
+    char datagram[2048];
+    struct sockaddr_storage peer;
+    int size = sizeof peer, length = (int)strlen(prefix);
+    WSAPROTOCOL_INFOW info;
+    WSADATA data;
+
+    if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
+        return 1;
+    SOCKET inherited = (SOCKET)GetStdHandle(STD_INPUT_HANDLE);
+    if (WSADuplicateSocketW(inherited, GetCurrentProcessId(), &info) != 0)
+        return 2;
+    SOCKET sock = WSASocketW(-1, -1, -1, &info, 0, 0);
+    if (sock == INVALID_SOCKET)
+        return 3;
+    memcpy(datagram, prefix, (size_t)length);
+    int count = recvfrom(sock, datagram + length, (int)sizeof datagram - length, 0,
+                         (struct sockaddr *)&peer, &size);
+    if (count < 0)
+        return 4;
+    count += length;
+    return sendto(sock, datagram, count, 0, (struct sockaddr *)&peer, size) == count ? 0 : 5;
+}
+
 /* Returns only when the new process has made its connection, so that whoever sees our end knows
  * that there is somebody left behind. */
 int start_lifeline(const char *self, const char *port, int detached)

@@ -22,16 +22,25 @@ pub(super) struct Address {
 /// The protocols of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
-    /// `tcp`: IPv4, unless a host says otherwise.
-    Tcp,
-    /// IPv4 only.
-    Tcp4,
-    /// IPv6 only.
-    Tcp6,
-    /// One socket for both.
-    Tcp46,
+    /// TCP over this.
+    Tcp(Net),
+    /// UDP over this.
+    Udp(Net),
     /// A Unix stream socket.
     Unix,
+}
+
+/// The Internet protocols of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Net {
+    /// Nothing is said: IPv4, unless a host says otherwise.
+    Unsaid,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+    /// One socket for both.
+    Both,
 }
 
 /// Takes the first field apart.
@@ -77,12 +86,17 @@ pub(super) fn hosts(text: &str) -> Vec<String> {
 /// The address as the `listen` key has it.
 pub(super) fn listen(protocol: Protocol, host: Option<&str>, service: &str) -> String {
     let address: Option<IpAddr> = host.and_then(|host| host.parse().ok());
-    let scheme = match (protocol, address) {
-        (Protocol::Unix, _) => return format!("unix://{service}"),
-        (Protocol::Tcp, Some(IpAddr::V6(_))) | (Protocol::Tcp6, _) => "tcp6",
-        (Protocol::Tcp | Protocol::Tcp4, _) => "tcp4",
-        (Protocol::Tcp46, _) => "tcp",
+    let (name, net) = match protocol {
+        Protocol::Unix => return format!("unix://{service}"),
+        Protocol::Tcp(net) => ("tcp", net),
+        Protocol::Udp(net) => ("udp", net),
     };
+    let family = match (net, address) {
+        (Net::Unsaid, Some(IpAddr::V6(_))) | (Net::V6, _) => "6",
+        (Net::Unsaid | Net::V4, _) => "4",
+        (Net::Both, _) => "",
+    };
+    let scheme = format!("{name}{family}");
     match host {
         None => format!("{scheme}://{service}"),
         Some(host) if host.contains(':') || host.parse::<Ipv6Addr>().is_ok() => {
@@ -125,10 +139,11 @@ mod tests {
 
     #[test]
     fn tcp_is_ipv4_unless_the_host_says_otherwise() {
-        assert_eq!(listen(Protocol::Tcp, None, "7"), "tcp4://7");
-        assert_eq!(listen(Protocol::Tcp, Some("::1"), "7"), "tcp6://[::1]:7");
-        assert_eq!(listen(Protocol::Tcp4, Some("::1"), "7"), "tcp4://[::1]:7");
-        assert_eq!(listen(Protocol::Tcp46, None, "7"), "tcp://7");
-        assert_eq!(listen(Protocol::Tcp6, Some("a"), "http"), "tcp6://a:http");
+        assert_eq!(listen(Protocol::Tcp(Net::Unsaid), None, "7"), "tcp4://7");
+        assert_eq!(listen(Protocol::Tcp(Net::Unsaid), Some("::1"), "7"), "tcp6://[::1]:7");
+        assert_eq!(listen(Protocol::Tcp(Net::V4), Some("::1"), "7"), "tcp4://[::1]:7");
+        assert_eq!(listen(Protocol::Tcp(Net::Both), None, "7"), "tcp://7");
+        assert_eq!(listen(Protocol::Tcp(Net::V6), Some("a"), "http"), "tcp6://a:http");
+        assert_eq!(listen(Protocol::Udp(Net::Unsaid), None, "tftp"), "udp4://tftp");
     }
 }

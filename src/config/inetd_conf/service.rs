@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::path::Path;
 
-use super::address::{self, Address, Protocol};
+use super::address::{self, Address, Net, Protocol};
 use super::lines::{Line, Word};
 use super::{Dialect, Reader};
 use crate::config::keys::Key;
@@ -42,6 +42,7 @@ impl Reader<'_> {
         } else {
             self.user(user, &mut entries);
             self.program(program, arguments, &mut entries);
+            self.datagrams(protocol, wait, &entries);
         }
         self.raw.services.push(RawService {
             name,
@@ -86,16 +87,13 @@ impl Reader<'_> {
         let base = socket.text.split([',', ':']).next().unwrap_or_default();
         let options = &socket.text[base.len()..];
         let at = self.span(socket.range.clone());
-        let names_later = word.text.starts_with("udp") || word.text.starts_with("rpc/");
         match base {
-            "dgram" | "raw" | "rdm" | "seqpacket" => {
+            "raw" | "rdm" | "seqpacket" => {
                 let message = format!("`{base}` services are not available in this version");
-                self.push(Problem::error(at, message).label("only stream is").help(COMMENT_OUT));
-                if names_later {
-                    return None;
-                }
+                let problem = Problem::error(at, message).label("stream and dgram are");
+                self.push(problem.help(COMMENT_OUT));
             }
-            "stream" => {}
+            "stream" | "dgram" => {}
             _ => {
                 let message = format!("unknown socket type `{}`", socket.text);
                 let help = did_you_mean(base, ["stream", "dgram"]).unwrap_or_else(|| FORM.into());
@@ -112,7 +110,19 @@ impl Reader<'_> {
         if let Some(buffers) = buffers {
             self.buffers(word, name.len() + 1, buffers, entries);
         }
-        self.protocol_name(word, name)
+        let protocol = self.protocol_name(word, name)?;
+        let fits = match base {
+            "stream" => !matches!(protocol, Protocol::Udp(_)),
+            "dgram" => matches!(protocol, Protocol::Udp(_)),
+            _ => true, // Told already.
+        };
+        if !fits {
+            let message = format!("`{name}` is not a protocol of `{base}` services");
+            let problem = Problem::error(self.span(word.range.clone()), message);
+            self.push(problem.help("`stream` goes with tcp or unix, `dgram` with udp"));
+            return None;
+        }
+        Some(protocol)
     }
 
     fn socket_options(&mut self, socket: &Word, from: usize) {
@@ -134,15 +144,19 @@ impl Reader<'_> {
     fn protocol_name(&mut self, word: &Word, name: &str) -> Option<Protocol> {
         let span = self.span(word.range.clone());
         let found = match (name, self.dialect) {
-            ("tcp", _) => Protocol::Tcp,
-            ("tcp4", _) => Protocol::Tcp4,
+            ("tcp", _) => Protocol::Tcp(Net::Unsaid),
+            ("tcp4", _) => Protocol::Tcp(Net::V4),
             // In inetutils `tcp6` takes IPv4 peers, too.
-            ("tcp6", Dialect::Inetutils) | ("tcp46", Dialect::Freebsd) => Protocol::Tcp46,
-            ("tcp6", _) | ("tcp6only", Dialect::Inetutils) => Protocol::Tcp6,
+            ("tcp6", Dialect::Inetutils) | ("tcp46", Dialect::Freebsd) => Protocol::Tcp(Net::Both),
+            ("tcp6", _) | ("tcp6only", Dialect::Inetutils) => Protocol::Tcp(Net::V6),
+            ("udp", _) => Protocol::Udp(Net::Unsaid),
+            ("udp4", _) => Protocol::Udp(Net::V4),
+            ("udp6", Dialect::Inetutils) | ("udp46", Dialect::Freebsd) => Protocol::Udp(Net::Both),
+            ("udp6", _) | ("udp6only", Dialect::Inetutils) => Protocol::Udp(Net::V6),
             ("unix", _) => Protocol::Unix,
             ("tcp/ttcp", Dialect::Freebsd) => {
                 self.push(Problem::warning(span, "`/ttcp` is ignored").label("nothing has T/TCP"));
-                Protocol::Tcp
+                Protocol::Tcp(Net::Unsaid)
             }
             _ => {
                 self.push(unknown_protocol(name, span));
@@ -274,9 +288,10 @@ impl Reader<'_> {
         let is_free = |name: &String| !self.raw.services.iter().any(|s| s.name.value == *name);
         let host = hosts.first().map(|host| format!("{service}/{host}"));
         let protocol = match protocol {
-            Some(Protocol::Tcp4) => Some("tcp4"),
-            Some(Protocol::Tcp6) => Some("tcp6"),
-            Some(Protocol::Tcp46) => Some("tcp46"),
+            Some(Protocol::Tcp(Net::V4)) => Some("tcp4"),
+            Some(Protocol::Tcp(Net::V6)) => Some("tcp6"),
+            Some(Protocol::Tcp(Net::Both)) => Some("tcp46"),
+            Some(Protocol::Udp(_)) => Some("udp"),
             _ => None,
         };
         let protocol = protocol.map(|protocol| format!("{service}/{protocol}"));
@@ -284,6 +299,23 @@ impl Reader<'_> {
         let numbered = (2..).map(|n: u32| value::to_name(&format!("{service}/{n}")));
         let mut names = std::iter::once(plain.clone()).chain(named).chain(numbered);
         names.find(is_free).unwrap_or(plain)
+    }
+
+    /// The originals hand the socket over here, too, and start one program after the other for it
+    /// as long as nobody has read the datagram.
+    fn datagrams(&mut self, protocol: Option<Protocol>, wait: &Word, entries: &[Entry]) {
+        let waits = entries
+            .iter()
+            .any(|entry| entry.key == Key::Wait && entry.value.value == Data::Bool(true));
+        if matches!(protocol, Some(Protocol::Udp(_))) && !waits {
+            let problem =
+                Problem::warning(self.span(wait.range.clone()), "each peer gets its own program");
+            self.push(
+                problem
+                    .label("it reads and writes datagrams, and does not get the socket")
+                    .help("a server that wants the socket needs `wait`"),
+            );
+        }
     }
 
     /// A service that the daemon answers itself: its name says how.
@@ -362,21 +394,21 @@ fn is_wrong_port(service: &str) -> bool {
 /// An address that is not of the protocol.
 fn foreign_host(protocol: Protocol, hosts: &[String]) -> Option<&String> {
     hosts.iter().find(|host| match (protocol, host.parse::<IpAddr>()) {
-        (Protocol::Tcp4, Ok(address)) => address.is_ipv6(),
-        (Protocol::Tcp6, Ok(address)) => address.is_ipv4(),
+        (Protocol::Tcp(Net::V4) | Protocol::Udp(Net::V4), Ok(address)) => address.is_ipv6(),
+        (Protocol::Tcp(Net::V6) | Protocol::Udp(Net::V6), Ok(address)) => address.is_ipv4(),
         _ => false,
     })
 }
 
 fn unknown_protocol(name: &str, span: Span) -> Problem {
-    let later = ["udp", "rpc/", "faith/", "sctp", "tls"];
+    let later = ["rpc/", "faith/", "sctp", "tls"];
     if later.iter().any(|later| name.starts_with(later)) {
         let message = format!("the protocol `{name}` is not available in this version");
         return Problem::error(span, message).help(COMMENT_OUT);
     }
     let foreign = match name {
-        "tcp46" => Some("freebsd"),
-        "tcp6only" => Some("inetutils"),
+        "tcp46" | "udp46" => Some("freebsd"),
+        "tcp6only" | "udp6only" => Some("inetutils"),
         _ if name.starts_with("tcp,") => Some("netbsd"),
         _ => None,
     };
@@ -384,7 +416,8 @@ fn unknown_protocol(name: &str, span: Span) -> Problem {
     match foreign {
         Some(dialect) => problem.help(format!("it belongs to another dialect: --format {dialect}")),
         None => problem.help(
-            did_you_mean(name, ["tcp", "tcp4", "tcp6", "unix"]).unwrap_or_else(|| FORM.into()),
+            did_you_mean(name, ["tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix"])
+                .unwrap_or_else(|| FORM.into()),
         ),
     }
 }

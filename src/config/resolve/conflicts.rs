@@ -10,7 +10,7 @@ use crate::listener::endpoint::Endpoint;
 #[derive(Default)]
 pub(super) struct Conflicts {
     /// By port, so that many services do not mean many comparisons.
-    tcp: HashMap<u16, Vec<Taken>>,
+    ports: HashMap<u16, Vec<Taken>>,
     /// By [`Endpoint::one_spelling`].
     named: HashMap<Endpoint, Taken>,
 }
@@ -38,7 +38,7 @@ impl Conflicts {
             service: service.to_owned(),
             span,
         };
-        let Endpoint::Tcp { address, .. } = endpoint else {
+        let (Endpoint::Tcp { address, .. } | Endpoint::Udp { address, .. }) = endpoint else {
             let key = endpoint.one_spelling();
             let first = self.named.get(&key).map(|first| problem(&new, first));
             self.named.entry(key).or_insert(new);
@@ -47,7 +47,7 @@ impl Conflicts {
         if address.port() == 0 {
             return None;
         }
-        let taken = self.tcp.entry(address.port()).or_default();
+        let taken = self.ports.entry(address.port()).or_default();
         let first = taken
             .iter()
             .find(|first| first.endpoint.conflicts(&new.endpoint) && same_interface(first, &new));

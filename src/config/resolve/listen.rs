@@ -15,7 +15,8 @@ const UNIX_PATH: usize = 107;
 
 /// The longest name of a pipe: 256 characters with `\\.\pipe\` ("Pipe Names").
 const PIPE_NAME: usize = 247;
-const KINDS: &str = "there are tcp://, tcp4://, tcp6://, unix:// and npipe:";
+const KINDS: &str =
+    "there are tcp://, tcp4://, tcp6://, udp://, udp4://, udp6://, unix:// and npipe:";
 
 /// What is wrong with an address, and what to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,10 +35,17 @@ pub(super) fn complain<T>(
 /// An address before its names are looked up.
 #[derive(Clone, Debug, PartialEq)]
 enum Form {
-    Tcp { net: Net, host: Option<Host>, port: Port },
+    Inet { transport: Transport, net: Net, host: Option<Host>, port: Port },
     Unix(String),
     Abstract(String),
     Pipe(String),
+}
+
+/// What runs over the Internet protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Transport {
+    Tcp,
+    Udp,
 }
 
 /// The Internet protocols that are wanted.
@@ -68,6 +76,16 @@ pub(super) struct Names {
     hosts: HashMap<String, Result<Vec<SocketAddr>, String>>,
 }
 
+impl Transport {
+    /// As addresses and the services file have it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
 impl Names {
     pub(super) fn new(has_ipv6: bool) -> Self {
         Self { has_ipv6, services: None, hosts: HashMap::new() }
@@ -75,11 +93,13 @@ impl Names {
 
     /// The endpoints of one address, at least one.
     pub(super) fn endpoints(&mut self, text: &str) -> Result<Vec<Endpoint>, Complaint> {
-        let (net, host, port) = match parse(text)? {
+        let (transport, net, host, port) = match parse(text)? {
             Form::Unix(path) => return Ok(vec![Endpoint::Unix(path.into())]),
             Form::Abstract(name) => return Ok(vec![Endpoint::Abstract(name)]),
             Form::Pipe(name) => return Ok(vec![Endpoint::Pipe(name)]),
-            Form::Tcp { net, host, port } => (net, host, self.port(port)?),
+            Form::Inet { transport, net, host, port } => {
+                (transport, net, host, self.port(port, transport)?)
+            }
         };
         let only_v6 = net == Net::V6;
         let every: IpAddr = match net {
@@ -92,10 +112,11 @@ impl Names {
             None => vec![SocketAddr::new(every, port)],
             Some(Host::Address(address)) => {
                 if (net == Net::V4 && address.is_ipv6()) || (net == Net::V6 && address.is_ipv4()) {
-                    let other = if net == Net::V4 { "tcp6" } else { "tcp4" };
+                    let name = transport.name();
+                    let other = if net == Net::V4 { 6 } else { 4 };
                     return complain(
                         format!("`{address}` is not an address of that protocol"),
-                        format!("use {other}:// or tcp://"),
+                        format!("use {name}{other}:// or {name}://"),
                     );
                 }
                 vec![SocketAddr::new(address, port)]
@@ -103,7 +124,13 @@ impl Names {
             Some(Host::Name(name)) => self.host(&name, net, port)?,
         };
         let only_v6 = |address: &SocketAddr| only_v6 && address.is_ipv6();
-        let endpoint = |address| Endpoint::Tcp { address, only_v6: only_v6(&address) };
+        let endpoint = |address| {
+            let only_v6 = only_v6(&address);
+            match transport {
+                Transport::Tcp => Endpoint::Tcp { address, only_v6 },
+                Transport::Udp => Endpoint::Udp { address, only_v6 },
+            }
+        };
         let mut endpoints = Vec::with_capacity(addresses.len());
         for endpoint in addresses.into_iter().map(endpoint) {
             if !endpoints.contains(&endpoint) {
@@ -118,31 +145,36 @@ impl Names {
         const HELP: &str = "write \"HOST:PORT\", \"[::1]:PORT\" or \"unix:///PATH\"";
         match parse(text)? {
             Form::Unix(path) => Ok(Target::Unix(path.into())),
-            Form::Tcp { net: Net::Any, host: Some(host), port } => match self.port(port)? {
-                0 => complain(format!("`{text}` has no port"), HELP),
-                port => {
-                    let host = match host {
-                        Host::Address(address) => address.to_string(),
-                        Host::Name(name) => name,
-                    };
-                    Ok(Target::Tcp { host, port })
+            Form::Inet { transport: Transport::Tcp, net: Net::Any, host: Some(host), port } => {
+                let port = self.port(port, Transport::Tcp)?;
+                if port == 0 {
+                    return complain(format!("`{text}` has no port"), HELP);
                 }
-            },
-            Form::Tcp { host: None, .. } => complain(format!("`{text}` has no host"), HELP),
+                let host = match host {
+                    Host::Address(address) => address.to_string(),
+                    Host::Name(name) => name,
+                };
+                Ok(Target::Inet { host, port })
+            }
+            Form::Inet { host: None, .. } => complain(format!("`{text}` has no host"), HELP),
             _ => complain(format!("`{text}` is not an address to forward to"), HELP),
         }
     }
 
-    fn port(&mut self, port: Port) -> Result<u16, Complaint> {
+    fn port(&mut self, port: Port, transport: Transport) -> Result<u16, Complaint> {
         let name = match port {
             Port::Number(port) => return Ok(port),
             Port::Name(name) => name,
         };
         let path = paths::services_file();
         let services = self.services.get_or_insert_with(|| ServicesFile::load(&path));
-        services.port(&name).ok_or_else(|| Complaint {
-            message: format!("there is no TCP service `{name}` in {}", path.display()),
-            help: did_you_mean(&name, services.names())
+        services.port(&name, transport).ok_or_else(|| Complaint {
+            message: format!(
+                "there is no {} service `{name}` in {}",
+                transport.name().to_uppercase(),
+                path.display()
+            ),
+            help: did_you_mean(&name, services.names(transport))
                 .or_else(|| Some("write the number of the port".into())),
         })
     }
@@ -199,23 +231,26 @@ fn parse(text: &str) -> Result<Form, Complaint> {
         None => (text.split_once(':').map_or("", |(scheme, _)| scheme), text),
     };
     match scheme {
-        "udp" | "udp4" | "udp6" | "vsock" => {
-            return complain(
-                format!("`{scheme}` addresses are not available in this version"),
-                KINDS,
-            );
+        "vsock" => {
+            return complain("`vsock` addresses are not available in this version", KINDS);
         }
-        _ if rest.len() == text.len() => return tcp(Net::Any, rest),
+        _ if rest.len() == text.len() => return inet(Transport::Tcp, Net::Any, rest),
         _ => {}
     }
     match scheme {
-        "tcp" => tcp(Net::Any, rest),
-        "tcp4" => tcp(Net::V4, rest),
-        "tcp6" => tcp(Net::V6, rest),
+        "tcp" => inet(Transport::Tcp, Net::Any, rest),
+        "tcp4" => inet(Transport::Tcp, Net::V4, rest),
+        "tcp6" => inet(Transport::Tcp, Net::V6, rest),
+        "udp" => inet(Transport::Udp, Net::Any, rest),
+        "udp4" => inet(Transport::Udp, Net::V4, rest),
+        "udp6" => inet(Transport::Udp, Net::V6, rest),
         _ => Err(Complaint {
             message: format!("unknown kind of address `{scheme}://`"),
-            help: did_you_mean(scheme, ["tcp", "tcp4", "tcp6", "unix", "npipe"])
-                .or_else(|| Some(KINDS.into())),
+            help: did_you_mean(
+                scheme,
+                ["tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "npipe"],
+            )
+            .or_else(|| Some(KINDS.into())),
         }),
     }
 }
@@ -283,9 +318,9 @@ fn pipe(name: &str) -> Result<Form, Complaint> {
     Ok(Form::Pipe(name.to_owned()))
 }
 
-fn tcp(net: Net, text: &str) -> Result<Form, Complaint> {
+fn inet(transport: Transport, net: Net, text: &str) -> Result<Form, Complaint> {
     let (host, port) = split(text)?;
-    Ok(Form::Tcp { net, host, port: parse_port(port)? })
+    Ok(Form::Inet { transport, net, host, port: parse_port(port)? })
 }
 
 fn split(text: &str) -> Result<(Option<Host>, &str), Complaint> {
@@ -442,7 +477,6 @@ mod tests {
             ("*:80", "`*:80` has no host"),
             ("1.2.3:80", "`1.2.3` is not an address or the name of a host"),
             ("a b:80", "`a b` is not an address or the name of a host"),
-            ("udp://53", "`udp` addresses are not available in this version"),
             ("http://80", "unknown kind of address `http://`"),
             ("/run/x.sock", "`/run/x.sock` is a path"),
             ("tcp4://[::1]:1", "`::1` is not an address of that protocol"),

@@ -25,6 +25,7 @@ pub(crate) use daemon::control;
 use draft::Draft;
 use environment::Environments;
 use listen::Names;
+pub(crate) use listen::Transport;
 
 use super::keys::Key;
 use super::raw::{Entry, Layer, Origin, Raw, RawService};
@@ -115,11 +116,13 @@ impl Resolver {
         self.missing(raw, &draft);
         let listen = self.listen(&raw.name.value, &draft);
         self.useless(raw, &listen);
-        self.without_peers(&draft);
+        self.without_peers(&draft, &listen);
         self.nothing_to_lend(&draft, &listen);
-        self.relaying(raw, &draft);
-        let gate = Gate { rules: self.rules(&draft), ..draft.gate.clone() };
+        self.nothing_to_look_up(&draft, &listen);
+        self.relaying(raw, &draft, &listen);
+        let mut gate = Gate { rules: self.rules(&draft), ..draft.gate.clone() };
         let work = self.work(raw, &draft)?;
+        self.datagrams(&draft, &listen, &work, &mut gate);
         let relayed = !matches!(&work, Work::Program(program) if program.io == Io::Socket);
         let place = |(key, span): &(Key, _)| (*key, self.sources.position(*span));
         Some(Arc::new(ServiceConfig {
@@ -222,7 +225,11 @@ impl Resolver {
 
     /// A `wait` program accepts its connections itself: nobody here ever sees a peer, and a rule
     /// that is not kept must not look as if it were.
-    fn without_peers(&mut self, draft: &Draft) {
+    fn without_peers(&mut self, draft: &Draft, listen: &[Endpoint]) {
+        // Of datagrams the sender of the first one is known.
+        if listen.iter().all(Endpoint::is_datagram) {
+            return;
+        }
         let demands = [
             (Key::Allow, true),
             (Key::Deny, true),
@@ -240,6 +247,21 @@ impl Resolver {
                         .help("let the program, or a firewall, look at its peers"),
                 );
             }
+        }
+    }
+
+    /// A datagram does not wait for a name server.
+    fn nothing_to_look_up(&mut self, draft: &Draft, listen: &[Endpoint]) {
+        let datagram = listen.iter().find(|endpoint| endpoint.is_datagram());
+        if let (true, Some(datagram), Some(span)) =
+            (draft.gate.resolve, datagram, draft.span(Key::Resolve))
+        {
+            let message = format!("`resolve` cannot be used with {datagram}");
+            self.problems.push(
+                Problem::error(span, message)
+                    .fact("a datagram does not wait for a name server")
+                    .help("use rules with addresses, or a service of its own for tcp://"),
+            );
         }
     }
 

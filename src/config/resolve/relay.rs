@@ -6,11 +6,12 @@ use crate::config::Io;
 use crate::config::keys::Key;
 use crate::config::raw::RawService;
 use crate::config::report::Problem;
+use crate::listener::endpoint::Endpoint;
 use crate::sys::terminal;
 
 impl Resolver {
     /// What does not go together with the `io` of a service.
-    pub(super) fn relaying(&mut self, raw: &RawService, draft: &Draft) {
+    pub(super) fn relaying(&mut self, raw: &RawService, draft: &Draft, listen: &[Endpoint]) {
         if draft.wait && draft.io != Io::Socket {
             self.wait_needs_the_socket(draft);
         }
@@ -20,8 +21,13 @@ impl Resolver {
             let problem = Problem::error(io, format!("io = \"pty\" {obstacle}"));
             self.problems.push(problem.help("use io = \"pipe\""));
         }
+        let has_datagrams = listen.iter().any(Endpoint::is_datagram);
+        if has_datagrams && draft.io == Io::Pty {
+            self.no_terminal(draft);
+        }
         let has_program = draft.forward.is_none() && draft.builtin.is_none();
-        if draft.io == Io::Socket && has_program {
+        let has_flows = has_datagrams && !draft.wait;
+        if draft.io == Io::Socket && has_program && !has_flows {
             self.nothing_is_relayed(raw, draft);
         }
     }
@@ -36,6 +42,13 @@ impl Resolver {
             Some(wait) => problem.related(wait, "this gives the program the listening socket"),
             None => problem,
         });
+    }
+
+    fn no_terminal(&mut self, draft: &Draft) {
+        let Some(io) = draft.span(Key::Io) else { return };
+        let problem = Problem::error(io, "io = \"pty\" does not work with udp://")
+            .label("a terminal has no datagrams");
+        self.problems.push(problem.help("use io = \"pipe\", or remove it"));
     }
 
     /// Defaults are for those that they suit; a service's own key should do something.

@@ -1,19 +1,26 @@
 //! What a service does with a connection: a program, another server, or inetd itself.
 
+use std::time::Duration;
+
 use super::Resolver;
 use super::check::Check;
 use super::draft::Draft;
+use crate::admission::Gate;
+use crate::admission::rate::Rate;
 use crate::config::keys::{Group, Key};
 use crate::config::raw::RawService;
 use crate::config::report::Problem;
 use crate::config::source::Sources;
 use crate::config::suggest::{did_you_mean, enumerate};
-use crate::config::{Builtin, Work};
+use crate::config::{Builtin, Target, Work};
+use crate::listener::endpoint::Endpoint;
 
 const BUILTINS: [&str; 8] =
     ["echo", "discard", "chargen", "daytime", "time", "qotd:PATH", "services", "status"];
 
-/// A quote goes into one packet (RFC 865 asks for less than 512 characters).
+/// Answers of a built-in service to datagrams of one source, unless `rate_per_source` is written.
+const ANSWERS_A_SECOND: u32 = 100;
+/// A larger file is not one of quotes.
 const LARGEST_QUOTES: u64 = 1 << 20;
 
 impl Resolver {
@@ -47,6 +54,31 @@ impl Resolver {
                 self.problems.push(problem.maybe_help(complaint.help));
                 None
             }
+        }
+    }
+
+    /// What datagrams change: a built-in service must not be made to flood a third party, and there
+    /// is nothing to relay them to but a host.
+    pub(super) fn datagrams(
+        &mut self,
+        draft: &Draft,
+        listen: &[Endpoint],
+        work: &Work,
+        gate: &mut Gate,
+    ) {
+        if !listen.iter().any(Endpoint::is_datagram) {
+            return;
+        }
+        match (work, draft.span(Key::Forward)) {
+            (Work::Builtin(_), _) if draft.span(Key::RatePerSource).is_none() => {
+                gate.rate_per_source = Rate::new(ANSWERS_A_SECOND, Duration::from_secs(1));
+            }
+            (Work::Forward(Target::Unix(_)), Some(at)) => {
+                let problem = Problem::error(at, "datagrams cannot be relayed to a Unix socket");
+                self.problems
+                    .push(problem.help("use HOST:PORT, or a service of its own for udp://"));
+            }
+            _ => {}
         }
     }
 

@@ -203,6 +203,12 @@ fn chargen_line(number: usize) -> [u8; LINE + 2] {
     line
 }
 
+/// RFC 864: lines of the pattern as an answer to one datagram, up to 512 characters.
+pub(crate) fn chargen_datagram(first: u64) -> Vec<u8> {
+    let first = usize::try_from(first % PRINTING.len() as u64).unwrap_or_default();
+    (first..first + 512 / (LINE + 2)).flat_map(chargen_line).collect()
+}
+
 /// A text, or a few bytes, and then the end.
 #[derive(Debug)]
 pub(in crate::relay) struct Text {
@@ -228,7 +234,7 @@ impl Speech for Text {
 }
 
 /// RFC 868: seconds since the beginning of 1900, which begin anew in 2036.
-pub(in crate::relay) fn time(now: SystemTime) -> [u8; 4] {
+pub(crate) fn time(now: SystemTime) -> [u8; 4] {
     let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let low = (since_1970 + FROM_1900) & u64::from(u32::MAX);
     u32::try_from(low).unwrap_or_default().to_be_bytes()
@@ -236,7 +242,7 @@ pub(in crate::relay) fn time(now: SystemTime) -> [u8; 4] {
 
 /// One quote of a file that has them as fortune(6) does, with a line `%` between two. RFC 865 asks
 /// for less than 512 characters.
-pub(in crate::relay) fn quote(file: &[u8], choice: u64) -> Vec<u8> {
+pub(crate) fn quote(file: &[u8], choice: u64) -> Vec<u8> {
     let text = String::from_utf8_lossy(file);
     let text = text.replace("\r\n", "\n");
     let quotes: Vec<&str> = text

@@ -2,9 +2,10 @@
 //! tried in turn.
 
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpStream, UdpSocket, lookup_host};
 
 use crate::config::Target;
 use crate::sys::socket::Stream;
@@ -18,7 +19,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Nobody is there, or the name is unknown: what the last address said.
 pub(in crate::relay) async fn connect(target: &Target, nodelay: bool) -> io::Result<Stream> {
     let (host, port) = match target {
-        Target::Tcp { host, port } => (host.as_str(), *port),
+        Target::Inet { host, port } => (host.as_str(), *port),
         Target::Unix(path) => return Stream::connect_unix(path).await,
     };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -31,6 +32,31 @@ pub(in crate::relay) async fn connect(target: &Target, nodelay: bool) -> io::Res
             }
             Ok(Err(error)) => last = error,
             Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
+}
+
+/// A socket of its own for the datagrams of one peer, connected to the first address of `target`.
+///
+/// # Errors
+/// The name is unknown, or no datagrams can be sent there.
+pub(in crate::relay) async fn connect_datagrams(target: &Target) -> io::Result<UdpSocket> {
+    let Target::Inet { host, port } = target else {
+        let text = "datagrams of a Unix socket are not available";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    };
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in lookup_host((host.as_str(), *port)).await? {
+        let own: SocketAddr = if address.is_ipv6() {
+            (Ipv6Addr::UNSPECIFIED, 0).into()
+        } else {
+            (Ipv4Addr::UNSPECIFIED, 0).into()
+        };
+        let socket = UdpSocket::bind(own).await?;
+        match socket.connect(address).await {
+            Ok(()) => return Ok(socket),
+            Err(error) => last = error,
         }
     }
     Err(last)

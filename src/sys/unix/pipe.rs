@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use rustix::net::{RecvFlags, Shutdown, recv};
+use rustix::net::{AddressFamily, RecvFlags, Shutdown, SocketFlags, SocketType, recv, socketpair};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The program's end.
@@ -27,6 +27,16 @@ pub fn pair() -> io::Result<(ProgramEnd, OurEnd)> {
     let (theirs, ours) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     Ok((ProgramEnd { fd: theirs.into() }, OurEnd { socket: ours }))
+}
+
+/// Makes both, for datagrams: each read gives one, and each write is one.
+pub fn messages() -> io::Result<(ProgramEnd, OurEnd)> {
+    // Not SOCK_DGRAM, which has no end (unix(7)).
+    let (theirs, ours) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    let ours = UnixStream::from(ours);
+    ours.set_nonblocking(true)?;
+    Ok((ProgramEnd { fd: theirs }, OurEnd { socket: ours }))
 }
 
 impl AsFd for ProgramEnd {

@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::net::SendFlags;
+use rustix::net::{RecvFlags, SendFlags, recvfrom};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 pub use self::stream::Stream;
@@ -41,7 +41,7 @@ impl ListenSocket {
     /// Those of socket(7), bind(2), listen(2); see [`bind_failure`].
     pub fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Self> {
         let (socket, file) = bind(endpoint, options)?;
-        let can_refuse = matches!(endpoint, Endpoint::Tcp { address, .. } if address.port() != 0);
+        let can_refuse = matches!(endpoint, Endpoint::Tcp { .. }) && !endpoint.is_port_zero();
         let mut listener = Self { socket, local: endpoint.clone(), can_refuse, _file: file };
         listener.listen(options)?;
         listener.local = listener.read_local(endpoint)?;
@@ -51,16 +51,23 @@ impl ListenSocket {
     /// Takes a listening socket that a service manager bound for us.
     pub(super) fn inherited(fd: OwnedFd) -> io::Result<Self> {
         let socket = Socket::from(fd);
-        if !socket.is_listener()? || socket.r#type()? != Type::STREAM {
+        let kind = socket.r#type()?;
+        let is_datagram = kind == Type::DGRAM;
+        if !is_datagram && (kind != Type::STREAM || !socket.is_listener()?) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "not a listening stream socket",
+                "neither a listening stream socket nor a datagram socket",
             ));
         }
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
-        let local = if let Some(address) = address.as_socket() {
+        let local = if let Some(address) = address.as_socket().filter(|_| is_datagram) {
+            Endpoint::Udp { address, only_v6: address.is_ipv6() && socket.only_v6()? }
+        } else if let Some(address) = address.as_socket() {
             Endpoint::Tcp { address, only_v6: address.is_ipv6() && socket.only_v6()? }
+        } else if is_datagram {
+            let text = "datagrams of a Unix socket are not available";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         } else if let Some(path) = address.as_pathname() {
             Endpoint::Unix(path.to_owned())
         } else if let Some(name) = address.as_abstract_namespace() {
@@ -113,7 +120,23 @@ impl ListenSocket {
         Ok((Connection { socket: socket.into() }, peer))
     }
 
-    /// Whether a connection is waiting now.
+    /// Takes one datagram; what does not fit is cut off. See [`accept_failure`] for its errors.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let (length, address) = receive(&self.socket, buffer, RecvFlags::empty())?;
+        Ok((length, address))
+    }
+
+    /// Who has sent the next datagram, which stays where it is.
+    pub fn next_sender(&self) -> io::Result<SocketAddr> {
+        receive(&self.socket, &mut [0], RecvFlags::PEEK).map(|(_, address)| address)
+    }
+
+    /// Sends one datagram, or drops it if there is no room for it now.
+    pub fn send_to(&self, datagram: &[u8], to: SocketAddr) {
+        self.socket.send_to(datagram, &to.into()).ok();
+    }
+
+    /// Whether a connection or a datagram is waiting now.
     pub fn is_ready(&self) -> bool {
         let mut poll = [rustix::event::PollFd::new(&self.socket, rustix::event::PollFlags::IN)];
         let now = rustix::event::Timespec::default();
@@ -152,6 +175,9 @@ impl ListenSocket {
     }
 
     fn listen(&self, options: &SocketOptions) -> io::Result<()> {
+        if self.local.is_datagram() {
+            return Ok(());
+        }
         self.socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))
     }
 
@@ -159,6 +185,9 @@ impl ListenSocket {
         Ok(match (endpoint, self.socket.local_addr()?.as_socket()) {
             (Endpoint::Tcp { only_v6, .. }, Some(address)) => {
                 Endpoint::Tcp { address, only_v6: *only_v6 }
+            }
+            (Endpoint::Udp { only_v6, .. }, Some(address)) => {
+                Endpoint::Udp { address, only_v6: *only_v6 }
             }
             _ => endpoint.clone(),
         })
@@ -224,7 +253,7 @@ impl AsFd for Connection {
 /// Those of [`ListenSocket::bind`].
 pub fn try_bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<()> {
     match endpoint {
-        Endpoint::Tcp { .. } => bind(endpoint, options).map(drop),
+        Endpoint::Tcp { .. } | Endpoint::Udp { .. } => bind(endpoint, options).map(drop),
         Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Pipe(_) => Ok(()),
     }
 }
@@ -274,7 +303,9 @@ pub fn bind_failure(error: &io::Error) -> BindFailure {
 
 fn domain(endpoint: &Endpoint) -> io::Result<Domain> {
     match endpoint {
-        Endpoint::Tcp { address, .. } => Ok(Domain::for_address(*address)),
+        Endpoint::Tcp { address, .. } | Endpoint::Udp { address, .. } => {
+            Ok(Domain::for_address(*address))
+        }
         Endpoint::Unix(_) | Endpoint::Abstract(_) => Ok(Domain::UNIX),
         Endpoint::Pipe(_) => Err(no_pipes()),
     }
@@ -287,16 +318,20 @@ fn no_pipes() -> io::Error {
 
 /// A bound, non-blocking socket that does not listen yet, and the file that it has, if any.
 fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<(Socket, Option<SocketFile>)> {
-    let socket = Socket::new(domain(endpoint)?, Type::STREAM, None)?;
+    let kind = if endpoint.is_datagram() { Type::DGRAM } else { Type::STREAM };
+    let socket = Socket::new(domain(endpoint)?, kind, None)?;
     socket.set_nonblocking(true)?;
     let mut file = None;
     match endpoint {
-        Endpoint::Tcp { address, only_v6 } => {
+        Endpoint::Tcp { address, only_v6 } | Endpoint::Udp { address, only_v6 } => {
             if address.is_ipv6() {
                 socket.set_only_v6(*only_v6)?;
             }
-            // On Unix this means only: a connection in TIME_WAIT does not hold the port.
-            socket.set_reuse_address(true)?;
+            if !endpoint.is_datagram() {
+                // On Unix this means only: a connection in TIME_WAIT does not hold the port. With
+                // datagrams it would let another socket take them.
+                socket.set_reuse_address(true)?;
+            }
             if options.freebind {
                 // For IPv6 too (ip(7): IPPROTO_IP options apply to both).
                 socket.set_freebind_v4(true)?;
@@ -318,6 +353,17 @@ fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<(Socket, Opt
         Endpoint::Pipe(_) => return Err(no_pipes()),
     }
     Ok((socket, file))
+}
+
+fn receive(
+    socket: &Socket,
+    buffer: &mut [u8],
+    flags: RecvFlags,
+) -> io::Result<(usize, SocketAddr)> {
+    let (_, length, address) = recvfrom(socket, buffer, flags)?;
+    let address = address.and_then(|address| SocketAddr::try_from(address).ok());
+    let none = || io::Error::other("a datagram without an Internet address");
+    address.map(|address| (length, address)).ok_or_else(none)
 }
 
 /// Sets what accepted sockets inherit, which saves system calls for each connection.

@@ -7,8 +7,12 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::windows::io::{AsHandle, BorrowedHandle, FromRawHandle, IntoRawHandle, OwnedHandle};
+use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::{
+    AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, IntoRawHandle, OwnedHandle,
+};
 use std::pin::Pin;
+use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
@@ -16,15 +20,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::windows::named_pipe::NamedPipeServer;
-use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
+use windows_sys::Win32::Foundation::{GENERIC_READ, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, PIPE_ACCESS_INBOUND, PIPE_ACCESS_OUTBOUND,
+    FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, FILE_WRITE_ATTRIBUTES,
+    PIPE_ACCESS_INBOUND, PIPE_ACCESS_OUTBOUND,
 };
 use windows_sys::Win32::System::Pipes::{
-    CreateNamedPipeW, PIPE_READMODE_BYTE, PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE, PIPE_WAIT,
+    CreateNamedPipeW, PIPE_READMODE_BYTE, PIPE_READMODE_MESSAGE, PIPE_REJECT_REMOTE_CLIENTS,
+    PIPE_TYPE_BYTE, PIPE_TYPE_MESSAGE, PIPE_WAIT, SetNamedPipeHandleState,
 };
 
-use super::handle::wide;
+use super::handle::{check, wide};
 use super::security::Descriptor;
 
 /// Bytes that the system keeps for a pipe.
@@ -48,8 +54,16 @@ pub struct OurEnd {
 
 /// Makes both.
 pub fn pair() -> io::Result<(ProgramEnd, OurEnd)> {
-    let (our_input, input) = to_program()?;
-    let (our_output, output) = from_program()?;
+    let (our_input, input) = to_program(Mode::Bytes)?;
+    let (our_output, output) = from_program(Mode::Bytes)?;
+    Ok((ProgramEnd { input, output }, OurEnd { input: our_input, output: our_output }))
+}
+
+/// Makes both, for datagrams: each read gives one, and each write is one. Larger ones than
+/// [`BUFFER`] bytes do not fit.
+pub fn messages() -> io::Result<(ProgramEnd, OurEnd)> {
+    let (our_input, input) = to_program(Mode::Messages)?;
+    let (our_output, output) = from_program(Mode::Messages)?;
     Ok((ProgramEnd { input, output }, OurEnd { input: our_input, output: our_output }))
 }
 
@@ -167,23 +181,54 @@ impl AsyncRead for AsyncReader {
     }
 }
 
+/// What a pipe carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// A stream of bytes.
+    Bytes,
+    /// What was written with one call is read with one call.
+    Messages,
+}
+
 /// A pipe that a program reads: our end and its.
-pub(super) fn to_program() -> io::Result<(Writer, OwnedHandle)> {
-    let (ours, name) = create(PIPE_ACCESS_OUTBOUND)?;
-    let theirs = File::options().read(true).open(name)?;
+pub(super) fn to_program(mode: Mode) -> io::Result<(Writer, OwnedHandle)> {
+    let (ours, name) = create(PIPE_ACCESS_OUTBOUND, mode)?;
+    let mut options = File::options();
+    match mode {
+        Mode::Bytes => options.read(true),
+        // To change how it reads takes a right of its own (SetNamedPipeHandleState).
+        Mode::Messages => options.access_mode(GENERIC_READ | FILE_WRITE_ATTRIBUTES),
+    };
+    let theirs = options.open(name)?;
+    if mode == Mode::Messages {
+        let messages = PIPE_READMODE_MESSAGE;
+        // SAFETY: an open pipe, and a number that is valid for the call.
+        check(unsafe {
+            SetNamedPipeHandleState(
+                theirs.as_raw_handle(),
+                &raw const messages,
+                ptr::null(),
+                ptr::null(),
+            )
+        })?;
+    }
     Ok((Writer { handle: ours }, theirs.into()))
 }
 
 /// A pipe that a program writes: our end and its.
-pub(super) fn from_program() -> io::Result<(Reader, OwnedHandle)> {
-    let (ours, name) = create(PIPE_ACCESS_INBOUND)?;
+pub(super) fn from_program(mode: Mode) -> io::Result<(Reader, OwnedHandle)> {
+    let (ours, name) = create(PIPE_ACCESS_INBOUND, mode)?;
     let theirs = File::options().write(true).open(name)?;
     Ok((Reader { handle: ours }, theirs.into()))
 }
 
 /// Our end of a new pipe, and the name under which the other end is opened. That is what connects
 /// the two: ConnectNamedPipe would only say that this has happened.
-fn create(direction: u32) -> io::Result<(OwnedHandle, String)> {
+fn create(direction: u32, mode: Mode) -> io::Result<(OwnedHandle, String)> {
+    let kind = match mode {
+        Mode::Bytes => PIPE_TYPE_BYTE | PIPE_READMODE_BYTE,
+        Mode::Messages => PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE,
+    };
     let name = unused_name();
     let text = wide(OsStr::new(&name))?;
     let attributes = rights()?.attributes();
@@ -194,7 +239,7 @@ fn create(direction: u32) -> io::Result<(OwnedHandle, String)> {
         CreateNamedPipeW(
             text.as_ptr(),
             direction | FILE_FLAG_OVERLAPPED | FILE_FLAG_FIRST_PIPE_INSTANCE,
-            PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
+            kind | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
             1,
             BUFFER,
             BUFFER,
@@ -255,6 +300,26 @@ mod tests {
             stream.read_to_end(&mut answer).await.unwrap();
             assert_eq!(answer, b"done");
             assert!(program.join().unwrap() == data);
+        });
+    }
+
+    #[test]
+    fn messages_keep_their_borders() {
+        run(async {
+            let (theirs, ours) = messages().unwrap();
+            let mut stream = ours.into_async().unwrap();
+            let mut program = (File::from(theirs.input), File::from(theirs.output));
+            stream.write_all(b"one").await.unwrap();
+            stream.write_all(b"second").await.unwrap();
+            let mut buffer = [0; 100];
+            assert_eq!(program.0.read(&mut buffer).unwrap(), 3);
+            assert_eq!(program.0.read(&mut buffer).unwrap(), 6);
+            program.1.write_all(b"three").unwrap();
+            program.1.write_all(b"four").unwrap();
+            assert_eq!(stream.read(&mut buffer).await.unwrap(), 5);
+            assert_eq!(stream.read(&mut buffer).await.unwrap(), 4);
+            drop(program);
+            assert_eq!(stream.read(&mut buffer).await.unwrap(), 0);
         });
     }
 

@@ -5,7 +5,7 @@
 //! So sockets and instances of pipes are made without it.
 
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::windows::io::{AsSocket, BorrowedHandle, BorrowedSocket, OwnedSocket};
 use std::sync::OnceLock;
 
@@ -110,6 +110,29 @@ impl ListenSocket {
         match &self.kind {
             Kind::Socket(listener) => listener.accept(),
             Kind::Pipe(listener) => listener.accept(),
+        }
+    }
+
+    /// Takes one datagram; what does not fit is cut off. See [`accept_failure`] for its errors.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        match &self.kind {
+            Kind::Socket(listener) => listener.receive(buffer),
+            Kind::Pipe(_) => Err(no_datagrams()),
+        }
+    }
+
+    /// Who has sent the next datagram, which stays where it is.
+    pub fn next_sender(&self) -> io::Result<SocketAddr> {
+        match &self.kind {
+            Kind::Socket(listener) => listener.next_sender(),
+            Kind::Pipe(_) => Err(no_datagrams()),
+        }
+    }
+
+    /// Sends one datagram, or drops it if there is no room for it now.
+    pub fn send_to(&self, datagram: &[u8], to: SocketAddr) {
+        if let Kind::Socket(listener) = &self.kind {
+            listener.send_to(datagram, to);
         }
     }
 
@@ -297,9 +320,13 @@ pub fn has_ipv6() -> bool {
 /// Those of [`ListenSocket::bind`].
 pub fn try_bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<()> {
     match endpoint {
-        Endpoint::Tcp { .. } => listener::bind(endpoint, options).map(drop),
+        Endpoint::Tcp { .. } | Endpoint::Udp { .. } => listener::bind(endpoint, options).map(drop),
         Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Pipe(_) => Ok(()),
     }
+}
+
+fn no_datagrams() -> io::Error {
+    unsupported("a pipe has no datagrams")
 }
 
 fn unsupported(text: &str) -> io::Error {

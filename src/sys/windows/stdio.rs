@@ -29,7 +29,7 @@ impl Output {
 
     /// A pipe, and its reading end.
     pub fn pipe() -> io::Result<(PipeReader, Self)> {
-        let (ours, theirs) = pipe::from_program()?;
+        let (ours, theirs) = pipe::from_program(pipe::Mode::Bytes)?;
         Ok((ours, Self { handle: theirs }))
     }
 }

@@ -49,8 +49,8 @@ pub fn obstacle() -> Option<&'static str> {
 /// Makes a terminal for a program.
 pub fn open(_program: &Prepared) -> io::Result<(ProgramEnd, OurEnd)> {
     let calls = calls().ok_or(io::ErrorKind::Unsupported)?;
-    let (input, their_input) = pipe::to_program()?;
-    let (output, their_output) = pipe::from_program()?;
+    let (input, their_input) = pipe::to_program(pipe::Mode::Bytes)?;
+    let (output, their_output) = pipe::from_program(pipe::Mode::Bytes)?;
     let (size, mut console) = (coordinates(SIZE)?, 0);
     // SAFETY: both handles are open, and synchronous; the console makes copies of its own. The
     // pointer is valid for the call.

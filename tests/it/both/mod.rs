@@ -7,6 +7,7 @@ mod builtins;
 mod config;
 mod control;
 mod data;
+mod datagrams;
 mod doctor;
 mod drain;
 mod environment;

@@ -8,6 +8,8 @@
 //! be relayed.
 
 use std::io;
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::windows::io::{
     AsHandle, AsRawHandle, AsRawSocket, AsSocket, BorrowedSocket, FromRawSocket, OwnedHandle,
     OwnedSocket,
@@ -21,8 +23,9 @@ use windows_sys::Wdk::Storage::FileSystem::{
 };
 use windows_sys::Win32::Foundation::RtlNtStatusToDosError;
 use windows_sys::Win32::Networking::WinSock::{
-    AF_INET, AF_INET6, FD_ACCEPT, INVALID_SOCKET, IPPROTO_TCP, POLLRDNORM, SO_EXCLUSIVEADDRUSE,
-    SOCK_STREAM, SOCKET, SOL_SOCKET, WSA_FLAG_NO_HANDLE_INHERIT, WSAEventSelect, WSAPOLLFD,
+    AF_INET, AF_INET6, FD_ACCEPT, FD_READ, INVALID_SOCKET, IPPROTO_TCP, IPPROTO_UDP, POLLRDNORM,
+    SIO_UDP_CONNRESET, SO_EXCLUSIVEADDRUSE, SOCK_DGRAM, SOCK_STREAM, SOCKET, SOL_SOCKET,
+    WSA_FLAG_NO_HANDLE_INHERIT, WSAECONNRESET, WSAEMSGSIZE, WSAEventSelect, WSAIoctl, WSAPOLLFD,
     WSAPoll, WSASocketW, setsockopt,
 };
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
@@ -54,13 +57,17 @@ pub(super) struct SocketListener {
     backlog: u32,
     /// Whether its connections are files.
     files: bool,
+    /// Held while a datagram is sent.
+    sending: Mutex<()>,
     tuning: Mutex<Tuning>,
 }
 
 impl SocketListener {
     pub(super) fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Self> {
         let (socket, tuning) = bind(endpoint, options)?;
-        socket.listen(backlog(options.backlog))?;
+        if !endpoint.is_datagram() {
+            socket.listen(backlog(options.backlog))?;
+        }
         let local = local(&socket, endpoint)?;
         let files = provider::gives_files(&socket);
         Ok(Self {
@@ -70,6 +77,7 @@ impl SocketListener {
             local,
             backlog: options.backlog,
             files,
+            sending: Mutex::default(),
             tuning: Mutex::new(tuning),
         })
     }
@@ -83,7 +91,7 @@ impl SocketListener {
         let mut tuning = self.tuning();
         tuning.take(options);
         tuning.apply(&self.socket)?;
-        if options.backlog != self.backlog {
+        if options.backlog != self.backlog && !self.local.is_datagram() {
             // A second listen() succeeds and changes nothing (listen, "Remarks").
             let text = "Windows cannot change the backlog of a listening socket: restart inetd";
             return Err(unsupported(text));
@@ -116,13 +124,38 @@ impl SocketListener {
         select_events(&self.socket, Some(&self.event))
     }
 
+    /// Takes one datagram; what does not fit is cut off.
+    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        // SAFETY: the call only writes to it what it has received, so it never holds anything that
+        // is not initialised.
+        let memory = unsafe { &mut *(ptr::from_mut(buffer) as *mut [MaybeUninit<u8>]) };
+        let (length, sender) = match self.socket.recv_from(memory) {
+            // Windows calls it an error if a datagram was cut off, and does not say of whom it was.
+            Err(error) if error.raw_os_error() == Some(WSAEMSGSIZE) => {
+                return Err(io::Error::from_raw_os_error(WSAECONNRESET));
+            }
+            other => other?,
+        };
+        Ok((length, sender.as_socket().ok_or_else(no_address)?))
+    }
+
+    /// Who has sent the next datagram, which stays where it is.
+    pub(super) fn next_sender(&self) -> io::Result<SocketAddr> {
+        self.socket.peek_sender()?.as_socket().ok_or_else(no_address)
+    }
+
+    /// Sends one datagram, or drops it if there is no room for it now.
+    pub(super) fn send_to(&self, datagram: &[u8], to: SocketAddr) {
+        // On a synchronous socket one call waits for the other, and Wine does not wait.
+        let _turn = self.sending.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.socket.send_to(datagram, &to.into()));
+    }
+
     /// Accepts one connection. See [`accept_failure`] for its errors.
     pub(super) fn accept(&self) -> io::Result<(Connection, Address)> {
         // socket2 makes the new socket one that programs do not inherit.
         let (socket, address) = self.socket.accept()?;
-        let Some(peer) = address.as_socket() else {
-            return Err(io::Error::other("a peer without an Internet address"));
-        };
+        let peer = address.as_socket().ok_or_else(no_address)?;
         // It has the listener's properties: the events, and by that it does not block. Both have
         // to be undone, in this order (WSAEventSelect, "Remarks").
         select_events(&socket, None)?;
@@ -178,13 +211,14 @@ impl AsSocket for SocketListener {
 
 /// A bound, non-blocking socket that does not listen yet.
 pub(super) fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<(Socket, Tuning)> {
-    let Endpoint::Tcp { address, only_v6 } = endpoint else {
+    let (Endpoint::Tcp { address, only_v6 } | Endpoint::Udp { address, only_v6 }) = endpoint else {
         return Err(unsupported("Unix sockets are not available on Windows: use tcp://"));
     };
     if options.interface.is_some() || options.freebind {
         return Err(unsupported("interface and freebind are not available on Windows"));
     }
-    let socket = create(if address.is_ipv6() { AF_INET6 } else { AF_INET })?;
+    let family = if address.is_ipv6() { AF_INET6 } else { AF_INET };
+    let socket = create(family, endpoint.is_datagram())?;
     socket.set_nonblocking(true)?;
     // Without it another program could bind the same port and take our connections; and
     // SO_REUSEADDR, which must never be set here, would even ask for that.
@@ -204,6 +238,9 @@ fn local(socket: &Socket, endpoint: &Endpoint) -> io::Result<Endpoint> {
         (Endpoint::Tcp { only_v6, .. }, Some(address)) => {
             Endpoint::Tcp { address, only_v6: *only_v6 }
         }
+        (Endpoint::Udp { only_v6, .. }, Some(address)) => {
+            Endpoint::Udp { address, only_v6: *only_v6 }
+        }
         _ => endpoint.clone(),
     })
 }
@@ -213,25 +250,50 @@ fn raw(socket: &Socket) -> SOCKET {
     SOCKET::try_from(socket.as_raw_socket()).unwrap_or(INVALID_SOCKET)
 }
 
-/// A stream socket without the overlapped attribute, which programs do not inherit.
-fn create(family: u16) -> io::Result<Socket> {
-    // SAFETY: null asks for the system's own TCP.
+/// A socket without the overlapped attribute, which programs do not inherit.
+fn create(family: u16, is_datagram: bool) -> io::Result<Socket> {
+    let (kind, protocol) =
+        if is_datagram { (SOCK_DGRAM, IPPROTO_UDP) } else { (SOCK_STREAM, IPPROTO_TCP) };
+    // SAFETY: null asks for the system's own provider.
     let socket = unsafe {
-        WSASocketW(
-            family.into(),
-            SOCK_STREAM,
-            IPPROTO_TCP,
-            ptr::null(),
-            0,
-            WSA_FLAG_NO_HANDLE_INHERIT,
-        )
+        WSASocketW(family.into(), kind, protocol, ptr::null(), 0, WSA_FLAG_NO_HANDLE_INHERIT)
     };
     if socket == INVALID_SOCKET {
         return Err(io::Error::last_os_error());
     }
     let socket = u64::try_from(socket).map_err(io::Error::other)?;
     // SAFETY: a new socket that nobody else owns.
-    Ok(unsafe { OwnedSocket::from_raw_socket(socket) }.into())
+    let socket: Socket = unsafe { OwnedSocket::from_raw_socket(socket) }.into();
+    if is_datagram {
+        keep_receiving(&socket)?;
+    }
+    Ok(socket)
+}
+
+/// An answer to somebody who is gone must not make the next receive fail (KB 263823,
+/// SIO_UDP_CONNRESET).
+fn keep_receiving(socket: &Socket) -> io::Result<()> {
+    let off: u32 = 0;
+    let mut returned = 0;
+    // SAFETY: pointer and size are those of the BOOL that the call takes; it gives nothing.
+    let result = unsafe {
+        WSAIoctl(
+            raw(socket),
+            SIO_UDP_CONNRESET,
+            (&raw const off).cast(),
+            size_of_val(&off).try_into().unwrap_or(0),
+            ptr::null_mut(),
+            0,
+            &raw mut returned,
+            ptr::null_mut(),
+            None,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn no_address() -> io::Error {
+    io::Error::other("a peer without an Internet address")
 }
 
 fn set_exclusive(socket: &Socket) -> io::Result<()> {
@@ -264,7 +326,8 @@ fn select_events(socket: &Socket, event: Option<&OwnedHandle>) -> io::Result<()>
     let (event, events) = match event {
         // Winsock writes handles of events as numbers.
         Some(event) => {
-            (event.as_raw_handle().expose_provenance().cast_signed(), FD_ACCEPT.cast_signed())
+            let events = FD_ACCEPT | FD_READ;
+            (event.as_raw_handle().expose_provenance().cast_signed(), events.cast_signed())
         }
         None => (0, 0),
     };

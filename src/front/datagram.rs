@@ -1,0 +1,223 @@
+//! Datagrams are waiting: who may send them, and who gets them. Those of a service that has no room
+//! for them are read and dropped: they would keep the socket ready, and those behind them waiting.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use super::start::Arrival;
+use super::{Front, Notice};
+use crate::admission::names::HostNames;
+use crate::admission::rules::PeerName;
+use crate::admission::{Entry, Gate, Permit, Refusal, Verdict, World};
+use crate::config::{Builtin, OverLimit, Work};
+use crate::listener::Listener;
+use crate::listener::endpoint::{Address, Endpoint};
+use crate::record::event;
+use crate::relay::{Near, builtin};
+use crate::service::{Service, Setup};
+use crate::sys::AcceptFailure;
+use crate::sys::clock;
+use crate::sys::socket::accept_failure;
+
+/// Datagrams that are taken before other listeners have their turn.
+const TURN: usize = 64;
+/// The largest datagram.
+const LARGEST: usize = 64 * 1024;
+/// The largest answer of a built-in service (RFC 864: "between 0 and 512 characters").
+const LARGEST_ANSWER: usize = 512;
+/// Ports below this are those of the system's services. One of them that is told something may
+/// answer it, for ever.
+const FIRST_FREE_PORT: u16 = 1024;
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; LARGEST].into_boxed_slice());
+}
+
+impl Front {
+    /// A socket may have datagrams. It is not armed, so no other thread is here with it.
+    pub(super) fn visit_datagrams(
+        self: &Arc<Self>,
+        listener: &Arc<Listener>,
+        service: &Arc<Service>,
+        setup: &Arc<Setup>,
+    ) {
+        for _ in 0..TURN {
+            let went_on = if setup.config.wait {
+                self.lend_to_server(listener, service, setup)
+            } else {
+                self.take_datagram(listener, service, setup)
+            };
+            match went_on {
+                Ok(Next::Look) => {}
+                Ok(Next::Leave) => return,
+                Err(error) => match accept_failure(&error) {
+                    // What the system has heard of an answer to somebody who is gone.
+                    AcceptFailure::PeerGone => {}
+                    AcceptFailure::Empty => return self.arm(listener),
+                    AcceptFailure::Resources => {
+                        self.accept_error(event::CANNOT_ACCEPT_NOW, listener, &error);
+                        return self.resume_later(listener);
+                    }
+                    AcceptFailure::Broken => {
+                        self.accept_error(event::CANNOT_ACCEPT, listener, &error);
+                        let until = service.back_off(Instant::now());
+                        return self.notify(Notice::ResumeAt(Arc::clone(listener), until));
+                    }
+                },
+            }
+        }
+        self.arm(listener);
+    }
+
+    /// Starts the server of a `wait` service if the next datagram is of somebody who may send it.
+    fn lend_to_server(
+        self: &Arc<Self>,
+        listener: &Arc<Listener>,
+        service: &Arc<Service>,
+        setup: &Arc<Setup>,
+    ) -> std::io::Result<Next> {
+        let sender = listener.socket().next_sender()?;
+        let now = Instant::now();
+        let gate = &setup.config.gate;
+        let slot = match self.admission.enter(service.id, listener.id, gate, now) {
+            Entry::Sleep => return Ok(Next::Leave),
+            Entry::Pause { until, begins } => {
+                if begins {
+                    self.too_fast(service, gate, until - now);
+                }
+                self.notify(Notice::ResumeAt(Arc::clone(listener), until));
+                return Ok(Next::Leave);
+            }
+            Entry::Admitted(permit) => Ok(permit),
+            Entry::Full(refusal) => Err(refusal),
+            Entry::Draining => Err(Refusal::Draining),
+        };
+        let peer = Address::from(sender);
+        // Names are not asked for here: the configuration refuses that.
+        match gate.let_in(slot, Some(&peer), PeerName::NotAsked, &World::at(now)) {
+            Verdict::In(permit) | Verdict::Ask(permit) => {
+                let (service, setup) = (Arc::clone(service), Arc::clone(setup));
+                self.start_wait_server(listener, service, setup, permit);
+                Ok(Next::Leave)
+            }
+            Verdict::Out(refusal) => {
+                listener.socket().receive(&mut [0])?;
+                self.refused(service, &peer, refusal);
+                Ok(Next::Look)
+            }
+        }
+    }
+
+    /// Takes one datagram to where it belongs.
+    fn take_datagram(
+        self: &Arc<Self>,
+        listener: &Arc<Listener>,
+        service: &Arc<Service>,
+        setup: &Arc<Setup>,
+    ) -> std::io::Result<Next> {
+        BUFFER.with_borrow_mut(|buffer| {
+            let (length, sender) = listener.socket().receive(buffer)?;
+            let datagram = &buffer[..length];
+            if self.flows.pass(listener.id, sender, datagram) {
+                return Ok(Next::Look);
+            }
+            let peer = Address::from(sender);
+            match self.admit_sender(listener, service, &setup.config.gate, &peer) {
+                Ok(permit) => self.begin_flow(listener, service, setup, permit, sender, datagram),
+                Err(refusal) => self.refused(service, &peer, refusal),
+            }
+            Ok(Next::Look)
+        })
+    }
+
+    /// A slot for a sender that has none yet. A datagram cannot wait for one.
+    fn admit_sender(
+        &self,
+        listener: &Listener,
+        service: &Service,
+        gate: &Gate,
+        peer: &Address,
+    ) -> Result<Permit, Refusal> {
+        let now = Instant::now();
+        let gate = Gate { over_limit: OverLimit::Reject, ..gate.clone() };
+        let slot = match self.admission.enter(service.id, listener.id, &gate, now) {
+            Entry::Admitted(permit) => Ok(permit),
+            Entry::Full(refusal) => Err(refusal),
+            Entry::Draining => Err(Refusal::Draining),
+            Entry::Pause { until, begins } => {
+                if begins {
+                    self.too_fast(service, &gate, until - now);
+                }
+                Err(Refusal::Rate)
+            }
+            Entry::Sleep => Err(Refusal::ServiceLimit),
+        };
+        match gate.let_in(slot, Some(peer), PeerName::NotAsked, &World::at(now)) {
+            Verdict::In(permit) | Verdict::Ask(permit) => Ok(permit),
+            Verdict::Out(refusal) => Err(refusal),
+        }
+    }
+
+    fn begin_flow(
+        self: &Arc<Self>,
+        listener: &Arc<Listener>,
+        service: &Arc<Service>,
+        setup: &Arc<Setup>,
+        permit: Permit,
+        sender: SocketAddr,
+        datagram: &[u8],
+    ) {
+        if let Work::Builtin(builtin) = &setup.config.work {
+            // Done with one answer: no session, and the slot is free again.
+            if !self.is_service_port(sender.port()) {
+                service.launched();
+                self.answer(listener, builtin, sender, datagram);
+            }
+            return;
+        }
+        let local = match listener.local() {
+            Endpoint::Udp { address, .. } => Address::from(*address),
+            // No other endpoint gives datagrams.
+            _ => return,
+        };
+        let near = Near::Datagrams(self.flows.open(listener, sender, datagram));
+        let (id, tries) = (self.next_session(), 0);
+        let (service, setup, peer) = (Arc::clone(service), Arc::clone(setup), sender.into());
+        let names = HostNames::default();
+        self.start_session(Arrival { id, service, setup, permit, near, peer, local, names, tries });
+    }
+
+    fn answer(&self, listener: &Listener, builtin: &Builtin, sender: SocketAddr, datagram: &[u8]) {
+        let text = match builtin {
+            Builtin::Echo => return listener.socket().send_to(datagram, sender),
+            Builtin::Discard => return,
+            Builtin::Chargen => builtin::chargen_datagram(self.next_session()),
+            Builtin::Daytime => format!("{}\r\n", clock::local_now()).into_bytes(),
+            Builtin::Time => builtin::time(SystemTime::now()).to_vec(),
+            Builtin::Qotd(quotes) => builtin::quote(quotes, self.next_session()),
+            Builtin::Services => self.describe_services().into_bytes(),
+            Builtin::Status => self.describe_state().into_bytes(),
+        };
+        // Never much larger than what a forged sender has spent for it.
+        listener.socket().send_to(&text[..text.len().min(LARGEST_ANSWER)], sender);
+    }
+
+    /// Whether a port belongs to a service of the system, or to one of ours that answers datagrams:
+    /// two of these would talk to each other for ever (CVE-1999-0103).
+    fn is_service_port(&self, port: u16) -> bool {
+        port < FIRST_FREE_PORT
+            || super::lock(&self.listeners).values().any(|listener| {
+                matches!(listener.local(), Endpoint::Udp { address, .. } if address.port() == port)
+            })
+    }
+}
+
+/// What comes next.
+enum Next {
+    /// There may be another datagram.
+    Look,
+    /// The listener belongs to somebody else now.
+    Leave,
+}
