@@ -50,8 +50,10 @@ pub(super) fn stop(matches: &ArgMatches) -> ExitCode {
         let ending = client::stop(endpoint, now).await?;
         if !no_wait && !ending.comes_within(PATIENCE).await? {
             if let Ok(status) = client::status(endpoint).await {
-                let what = "sessions may finish before it ends (`inetd stop --now` kills them)";
-                output::err(&format!("inetd: {} {what}\n", status.sessions));
+                let what = table::count_of_sessions(status.sessions);
+                output::err(&format!(
+                    "inetd: waiting for the end of {what} (`inetd stop --now` kills what is left)\n"
+                ));
             }
             while !ending.comes_within(PATIENCE).await? {}
         }
@@ -63,12 +65,8 @@ pub(super) fn drain(matches: &ArgMatches) -> ExitCode {
     let Some(service) = matches.get_one::<String>("service") else { return ExitCode::from(USAGE) };
     talk(matches, async |endpoint| {
         let status = client::drain(endpoint, service).await?;
-        let left = match status.sessions {
-            0 => "no session is left".to_owned(),
-            1 => "1 session is left".to_owned(),
-            count => format!("{count} sessions are left"),
-        };
-        Ok(output::out(&format!("{} lets nobody new in; {left}\n", status.name)))
+        let left = table::count_of_sessions(status.sessions);
+        Ok(output::out(&format!("{} lets nobody new in; {left} left\n", status.name)))
     })
 }
 

@@ -43,10 +43,22 @@ impl Table {
 /// One line about the daemon.
 pub(super) fn daemon(status: &Status) -> String {
     let Status { version, pid, sessions, seconds, .. } = status;
-    let limit = status.max_sessions.map(|limit| format!(" of {limit}")).unwrap_or_default();
+    let sessions = match status.max_sessions {
+        Some(limit) => format!("{sessions} of {limit} sessions"),
+        None => count_of_sessions(*sessions),
+    };
     let what = if status.state == Stage::Running { "running" } else { "stopping" };
     let time = time(*seconds);
-    format!("inetd {version} (pid {pid}), {what} for {time}, {sessions}{limit} sessions")
+    format!("inetd {version} (pid {pid}), {what} for {time}, {sessions}")
+}
+
+/// `1 session`.
+pub(super) fn count_of_sessions(count: u32) -> String {
+    match count {
+        0 => "no session".into(),
+        1 => "1 session".into(),
+        count => format!("{count} sessions"),
+    }
 }
 
 /// The services.

@@ -74,6 +74,28 @@ mod tests {
         );
     }
 
+    /// `| `POST /v1/reload` | ...`
+    #[test]
+    fn the_documentation_lists_routes_that_exist() {
+        let manual = include_str!("../../docs/control.md");
+        let rows = manual.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+        let documented: Vec<_> = rows.filter_map(|(row, _)| row.split_once(" /")).collect();
+        let actions = documented.iter().map(|(method, path)| {
+            let path = format!("/{}", path.replace("NAME", "x").replace("ID", "7"));
+            route(&method.parse().unwrap(), &path).unwrap()
+        });
+        let expected = [
+            Action::Status,
+            Action::Sessions,
+            Action::Reload,
+            Action::Stop,
+            Action::Drain("x".into()),
+            Action::Resume("x".into()),
+            Action::Kill(7),
+        ];
+        assert_eq!(actions.collect::<Vec<_>>(), expected);
+    }
+
     #[test]
     fn what_is_no_route_is_told_from_what_is_another_method() {
         for path in [

@@ -4,14 +4,6 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Client, Daemon, Start, example, probe, service, wait_until};
 
-/// What `inetd sessions --json` tells.
-#[track_caller]
-fn sessions(daemon: &Daemon) -> Vec<serde_json::Value> {
-    let answer: serde_json::Value =
-        serde_json::from_str(&daemon.told(&["sessions", "--json"])).unwrap();
-    answer["sessions"].as_array().unwrap().clone()
-}
-
 /// A session whose program does not stop when it is asked.
 fn deaf(daemon: &Daemon) -> Client {
     let mut client = daemon.connect("deaf");
@@ -29,12 +21,11 @@ fn sessions_are_listed_with_their_peers_and_programs() {
     server.push("60".into());
     let config = service("cat", &probe(&["cat"]), "") + &service("wait", &server, "wait = true");
     let daemon = Daemon::run(&config);
-    assert_eq!(sessions(&daemon), [serde_json::Value::Null; 0]);
+    daemon.sessions(0);
     let client = daemon.connect("cat");
     let start = daemon.record("START", |record| &record["service"] == "cat");
     assert!(daemon.connect("wait").rest().starts_with("You are visitor 1"));
-    let listed = sessions(&daemon);
-    assert_eq!(listed.len(), 2);
+    let listed = daemon.sessions(2);
     let cat = &listed[0];
     assert_eq!(cat["id"].to_string(), start["session"]);
     assert_eq!(cat["service"], "cat");
@@ -58,13 +49,14 @@ fn a_session_is_asked_to_stop_then_killed_and_no_other_is_touched() {
     let daemon = Daemon::run(&deaf_service("60s"));
     let (mut first, mut second) = (deaf(&daemon), deaf(&daemon));
     let starts = daemon.records(2, "START");
+    daemon.sessions(2);
     let id = |client: &Client| {
         let peer = client.local().to_string();
         starts.iter().find(|start| start["peer"] == peer).unwrap()["session"].to_owned()
     };
     let told = daemon.told(&["kill", &id(&first)]);
     assert_eq!(told, format!("session {} of deaf is asked to stop\n", id(&first)));
-    let stopping = sessions(&daemon).into_iter().filter(|session| session["state"] == "stopping");
+    let stopping = daemon.sessions(2).into_iter().filter(|session| session["state"] == "stopping");
     assert_eq!(stopping.map(|session| session["id"].to_string()).collect::<Vec<_>>(), [id(&first)]);
     // Once more, and its stop_timeout does not matter.
     let told = daemon.told(&["kill", &id(&first)]);
@@ -84,6 +76,7 @@ fn a_session_is_asked_to_stop_then_killed_and_no_other_is_touched() {
 fn the_stop_ladder_of_a_session_goes_on_by_itself() {
     let daemon = Daemon::run(&deaf_service("300ms"));
     let mut client = deaf(&daemon);
+    daemon.sessions(1);
     daemon.told(&["kill", "1"]);
     client.closed();
     daemon.record("EXIT", |_| true);
@@ -97,7 +90,7 @@ fn a_session_without_a_program_ends_at_once() {
     let mut client = daemon.connect("echo");
     client.send(b"hello\n");
     assert_eq!(client.line(), "hello");
-    let listed = sessions(&daemon);
+    let listed = daemon.sessions(1);
     assert_eq!(listed[0]["io"], "builtin");
     assert_eq!(listed[0]["pid"], serde_json::Value::Null);
     assert_eq!(daemon.told(&["kill", "1"]), "session 1 of echo is killed\n");
@@ -139,6 +132,7 @@ fn asked_to_stop_again_it_kills_what_is_left() {
 fn while_it_stops_it_can_be_looked_at_and_nothing_else() {
     let daemon = Daemon::run(&deaf_service("600s"));
     let _client = deaf(&daemon);
+    daemon.sessions(1);
     assert_eq!(daemon.stop().code, 0);
     let status: serde_json::Value =
         serde_json::from_str(&daemon.told(&["status", "--json"])).unwrap();
@@ -155,6 +149,7 @@ fn while_it_stops_it_can_be_looked_at_and_nothing_else() {
 fn status_tells_which_services_drain() {
     let daemon = Daemon::run(&(deaf_service("1s") + &service("cat", &probe(&["cat"]), "")));
     let client = deaf(&daemon);
+    daemon.sessions(1);
     let state = |name: &str| {
         let status = daemon.told(&["status"]);
         let line = status.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
@@ -173,7 +168,7 @@ fn status_tells_which_services_drain() {
 fn without_a_terminal_top_prints_one_picture() {
     let daemon = Daemon::run(&service("cat", &probe(&["cat"]), ""));
     let client = daemon.connect("cat");
-    daemon.records(1, "START");
+    daemon.sessions(1);
     let picture = daemon.told(&["top"]);
     assert!(picture.starts_with("inetd "), "{picture}");
     assert!(picture.contains("\ncat "), "{picture}");

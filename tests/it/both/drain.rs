@@ -37,12 +37,12 @@ fn sessions_go_on_and_nobody_new_comes_in_until_it_is_resumed() {
     let mut client = daemon.connect("cat");
     client.send(b"before\n");
     assert_eq!(client.line(), "before");
-    assert_eq!(daemon.told(&["drain", "cat"]), "cat lets nobody new in; 1 session is left\n");
+    assert_eq!(daemon.told(&["drain", "cat"]), "cat lets nobody new in; 1 session left\n");
     assert_eq!(daemon.service("cat")["draining"], true);
     assert_refused(address);
     client.send(b"after\n");
     assert_eq!(client.line(), "after");
-    assert_eq!(daemon.told(&["drain", "cat"]), "cat lets nobody new in; 1 session is left\n");
+    assert_eq!(daemon.told(&["drain", "cat"]), "cat lets nobody new in; 1 session left\n");
 
     // Before the session has ended: its connection must not be in the way.
     daemon.told(&["resume", "cat"]);
@@ -111,7 +111,7 @@ fn a_wait_server_ends_by_itself_and_no_other_is_started() {
     program.push("60".into());
     let daemon = Daemon::run(&service("wait", &program, "wait = true\nstop_timeout = '1s'"));
     assert!(daemon.connect("wait").rest().starts_with("You are visitor 1"));
-    let session = daemon.record("START", |_| true)["session"].to_owned();
+    let session = daemon.sessions(1)[0]["id"].to_string();
     daemon.told(&["drain", "wait"]);
     // It has the socket and is a session itself.
     assert!(daemon.connect("wait").rest().starts_with("You are visitor 2"));

@@ -10,6 +10,7 @@ use super::lines::Lines;
 use super::process::{Finished, Process, inetd};
 use super::record::Record;
 use super::start::Start;
+use super::wait_until;
 
 /// A daemon in a folder of its own.
 pub struct Daemon {
@@ -189,6 +190,20 @@ impl Daemon {
             serde_json::from_str(&self.told(&["status", "--json"])).unwrap();
         let services = status["services"].as_array().unwrap();
         services.iter().find(|service| service["name"] == name).unwrap().clone()
+    }
+
+    /// What `inetd sessions --json` tells, as soon as there are `count` sessions: one is there a
+    /// moment after its START record.
+    #[track_caller]
+    pub fn sessions(&self, count: usize) -> Vec<serde_json::Value> {
+        let mut sessions = Vec::new();
+        wait_until("the sessions in the list", || {
+            let answer: serde_json::Value =
+                serde_json::from_str(&self.told(&["sessions", "--json"])).unwrap();
+            sessions.clone_from(answer["sessions"].as_array().unwrap());
+            sessions.len() == count
+        });
+        sessions
     }
 
     /// Waits until it has ended and gives its exit code.

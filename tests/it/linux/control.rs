@@ -59,7 +59,7 @@ fn curl_speaks_to_it() {
     let text = "{\"error\":\"there is no service `a`\"}\n 404 application/json\n";
     assert_eq!(missing, text);
     let mut client = daemon.connect("a/b+c");
-    daemon.records(1, "START");
+    daemon.sessions(1);
     let killed = curl(&["-X", "DELETE", "http://inetd/v1/sessions/1"]);
     assert!(killed.contains("\"state\":\"stopping\""), "{killed}");
     client.closed();
@@ -73,6 +73,26 @@ fn curl_speaks_to_it() {
         curl(&["-X", "POST", "http://inetd/v1/reload"]),
         "{\"done\":true}\n 200 application/json\n"
     );
+}
+
+#[test]
+fn every_field_of_an_answer_is_documented() {
+    let manual = include_str!("../../../docs/control.md");
+    let daemon = daemon();
+    let _client = daemon.connect("a/b+c");
+    daemon.sessions(1);
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let status = parse(&daemon.told(&["status", "--json"]));
+    let sessions = parse(&daemon.told(&["sessions", "--json"]));
+    for answer in [&status, &status["services"][0], &sessions["sessions"][0]] {
+        for field in answer.as_object().unwrap().keys() {
+            let row = |line: &str| {
+                let fields = line.strip_prefix("| `").and_then(|line| line.split(" | ").next());
+                fields.is_some_and(|fields| fields.split('`').any(|name| name == field))
+            };
+            assert!(manual.lines().any(row), "docs/control.md: no row for `{field}`");
+        }
+    }
 }
 
 #[test]
@@ -187,7 +207,7 @@ fn a_server_that_is_somebody_else_is_not_believed() {
 fn top_lives_in_a_terminal_until_q() {
     let daemon = daemon();
     let client = daemon.connect("a/b+c");
-    daemon.records(1, "START");
+    daemon.sessions(1);
     let inner = command(&[]);
     let inner = inner.get_program().to_str().unwrap();
     let line = format!("stty rows 24 cols 100; '{inner}' top --control '{}'", daemon.control());
