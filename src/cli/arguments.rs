@@ -471,7 +471,7 @@ fn log_format() -> Arg {
         .long("log-format")
         .value_name("FORMAT")
         .value_parser(PossibleValuesParser::new(["text", "json"]))
-        .help("Lines of text or of JSON on standard error")
+        .help("Lines of text or of JSON in the log")
 }
 
 fn log_level() -> Arg {
