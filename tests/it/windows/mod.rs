@@ -4,6 +4,7 @@
 mod accounts;
 mod handles;
 mod isolation;
+mod pipes;
 mod programs;
 mod relay;
 mod service;

@@ -4,7 +4,7 @@ use std::io;
 use std::os::windows::io::{IntoRawHandle, OwnedHandle};
 use std::path::Path;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -53,8 +53,16 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            // That the client has closed it is an error here: nobody is left.
-            Self::Pipe(Some(pipe)) => Pin::new(pipe).poll_read(context, buffer),
+            Self::Pipe(Some(pipe)) => {
+                let before = buffer.filled().len();
+                ready!(Pin::new(pipe).poll_read(context, buffer))?;
+                if buffer.filled().len() == before && buffer.remaining() > 0 {
+                    // To mio the end of a pipe is the end of a file. But the client has closed it:
+                    // nobody is left who could hear an answer.
+                    return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+                }
+                Poll::Ready(Ok(()))
+            }
             Self::Pipe(None) => Poll::Ready(Ok(())),
         }
     }

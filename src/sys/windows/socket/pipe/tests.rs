@@ -308,6 +308,16 @@ fn the_relay_gets_instances_of_its_own_kind() {
         });
         assert_eq!(client.join().unwrap(), b"answer");
     }
+    let mut client = connect(&name);
+    client.write_all(b"last words").unwrap();
+    drop(client);
+    let relayed = accept();
+    run(async {
+        let mut stream = relayed.into_async().unwrap();
+        let mut words = Vec::new();
+        let gone = stream.read_to_end(&mut words).await.unwrap_err();
+        assert_eq!((&*words, gone.kind()), (&b"last words"[..], io::ErrorKind::BrokenPipe));
+    });
     listener.retune(&plain).unwrap();
     let _client = connect(&name);
     assert!(accept().end().is_ok());
