@@ -41,7 +41,7 @@ fn hint(error: &io::Error) -> &'static str {
             " (a port below 1024, or a folder of somebody else: it needs more rights, on Linux root or CAP_NET_BIND_SERVICE)"
         }
         io::ErrorKind::AddrInUse => {
-            " (another program listens there: stop it or choose another port)"
+            " (another program listens there: stop it or choose another address)"
         }
         io::ErrorKind::AddrNotAvailable => {
             " (no network interface of this machine has this address)"
