@@ -7,6 +7,7 @@ mod route;
 pub mod server;
 pub mod status;
 
+use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use self::status::{ServiceStatus, SessionStatus, Sessions, Status};
@@ -38,6 +39,18 @@ pub enum Action {
     Resume(String),
     /// Stop a session; a second time: kill it.
     Kill(SessionId),
+    /// Change the size of a session's terminal.
+    Resize(SessionId, Size),
+}
+
+/// The size of a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Size {
+    /// Characters in a line.
+    pub columns: u32,
+    /// Lines.
+    pub rows: u32,
 }
 
 /// An answer.

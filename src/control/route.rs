@@ -3,6 +3,7 @@
 use hyper::Method;
 
 use super::Action;
+use crate::session::SessionId;
 
 /// Why a request means no action.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,8 +14,17 @@ pub(super) enum NoAction {
     Methods(&'static str),
 }
 
-/// The action of a request.
-pub(super) fn route(method: &Method, path: &str) -> Result<Action, NoAction> {
+/// What a request means.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// This. There is no body.
+    Action(Action),
+    /// To change the size of a session's terminal. The body tells the size.
+    Resize(SessionId),
+}
+
+/// What a request means, as far as its first line tells.
+pub(super) fn route(method: &Method, path: &str) -> Result<Wanted, NoAction> {
     // First the segments, then what is in them: a name may hold a `/` as `%2F`.
     let segments: Option<Vec<String>> =
         path.strip_prefix('/').and_then(|path| path.split('/').map(decode).collect());
@@ -26,6 +36,14 @@ pub(super) fn route(method: &Method, path: &str) -> Result<Action, NoAction> {
         ["v1", "sessions", id] => {
             ("DELETE", Action::Kill(id.parse().map_err(|_| NoAction::NoRoute)?))
         }
+        ["v1", "sessions", id, "resize"] => {
+            let id = id.parse().map_err(|_| NoAction::NoRoute)?;
+            return if method == Method::POST {
+                Ok(Wanted::Resize(id))
+            } else {
+                Err(NoAction::Methods("POST"))
+            };
+        }
         ["v1", "services", name, "drain"] => ("POST", Action::Drain(name.to_owned())),
         ["v1", "services", name, "resume"] => ("POST", Action::Resume(name.to_owned())),
         ["v1", "reload"] => ("POST", Action::Reload),
@@ -33,7 +51,7 @@ pub(super) fn route(method: &Method, path: &str) -> Result<Action, NoAction> {
         _ => return Err(NoAction::NoRoute),
     };
     let fits = methods.split(", ").any(|name| name == method.as_str());
-    if fits { Ok(action) } else { Err(NoAction::Methods(methods)) }
+    if fits { Ok(Wanted::Action(action)) } else { Err(NoAction::Methods(methods)) }
 }
 
 /// A segment of a path as it was meant (RFC 3986, section 2.1); none if it is not UTF-8 or a `%`
@@ -66,11 +84,12 @@ mod tests {
     fn a_name_may_hold_anything() {
         for name in ["hello", "ftp/tcp", "a b", "%2F", "gr\u{fc}\u{df}e", "..", "?#"] {
             let path = format!("/v1/services/{}/drain", encode(name));
-            assert_eq!(route(&Method::POST, &path), Ok(Action::Drain(name.into())), "{path}");
+            let drain = Ok(Wanted::Action(Action::Drain(name.into())));
+            assert_eq!(route(&Method::POST, &path), drain, "{path}");
         }
         assert_eq!(
             route(&Method::POST, "/v1/services/ftp%2ftcp/resume"),
-            Ok(Action::Resume("ftp/tcp".into()))
+            Ok(Wanted::Action(Action::Resume("ftp/tcp".into())))
         );
     }
 
@@ -115,6 +134,7 @@ mod tests {
             "/v1/sessions/x",
             "/v1/sessions/-1",
             "/v1/sessions/99999999999999999999999999",
+            "/v1/sessions/x/resize",
         ] {
             assert_eq!(route(&Method::GET, path), Err(NoAction::NoRoute), "{path}");
         }
@@ -122,11 +142,13 @@ mod tests {
             (Method::POST, "/v1/status", "GET, HEAD"),
             (Method::GET, "/v1/stop", "POST"),
             (Method::GET, "/v1/sessions/7", "DELETE"),
+            (Method::GET, "/v1/sessions/7/resize", "POST"),
             (Method::DELETE, "/v1/services/x/drain", "POST"),
         ] {
             assert_eq!(route(&method, path), Err(NoAction::Methods(methods)), "{path}");
         }
-        assert_eq!(route(&Method::HEAD, "/v1/status"), Ok(Action::Status));
-        assert_eq!(route(&Method::DELETE, "/v1/sessions/7"), Ok(Action::Kill(7)));
+        assert_eq!(route(&Method::HEAD, "/v1/status"), Ok(Wanted::Action(Action::Status)));
+        assert_eq!(route(&Method::DELETE, "/v1/sessions/7"), Ok(Wanted::Action(Action::Kill(7))));
+        assert_eq!(route(&Method::POST, "/v1/sessions/7/resize"), Ok(Wanted::Resize(7)));
     }
 }

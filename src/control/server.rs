@@ -1,11 +1,12 @@
 //! The daemon's side of the control endpoint.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -16,8 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::route::{NoAction, route};
-use super::{Command, Reply};
+use super::route::{NoAction, Wanted, route};
+use super::{Action, Command, Reply, Size};
 use crate::sys::control::ControlListener;
 
 /// Clients at a time. More wait in the backlog.
@@ -31,6 +32,8 @@ const CLIENT_TIME: Duration = Duration::from_secs(60);
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// Bytes of the head of a request.
 const HEAD_SIZE: usize = 16 * 1024;
+/// Bytes of the body of a request.
+const BODY_SIZE: usize = 1024;
 
 /// A bound control endpoint.
 #[derive(Debug)]
@@ -112,11 +115,11 @@ async fn answer(
     commands: mpsc::Sender<Command>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     // What is sent along would be ignored, and whoever sent it would not know.
-    if request.uri().query().is_some() || !request.body().is_end_stream() {
-        return Ok(failed(StatusCode::BAD_REQUEST, "there is no route with a query or a body"));
+    if request.uri().query().is_some() {
+        return Ok(failed(StatusCode::BAD_REQUEST, "there is no route with a query"));
     }
-    let action = match route(request.method(), request.uri().path()) {
-        Ok(action) => action,
+    let wanted = match route(request.method(), request.uri().path()) {
+        Ok(wanted) => wanted,
         Err(NoAction::NoRoute) => {
             return Ok(failed(StatusCode::NOT_FOUND, "there is no such route"));
         }
@@ -126,6 +129,20 @@ async fn answer(
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
             return Ok(response);
         }
+    };
+    let action = match wanted {
+        Wanted::Action(action) if request.body().is_end_stream() => action,
+        Wanted::Action(_) => {
+            return Ok(failed(StatusCode::BAD_REQUEST, "this route takes no body"));
+        }
+        Wanted::Resize(id) => match size(request.into_body()).await {
+            Ok(size) => Action::Resize(id, size),
+            Err(error) => {
+                let error =
+                    format!("the body has to be like {{\"columns\": 80, \"rows\": 24}}: {error}");
+                return Ok(failed(StatusCode::BAD_REQUEST, &error));
+            }
+        },
     };
     let (reply, answer) = oneshot::channel();
     let asked = commands.send(Command { action, reply }).await;
@@ -143,6 +160,15 @@ async fn answer(
         Some(Reply::Failed(error)) => failed(StatusCode::UNPROCESSABLE_ENTITY, &error),
         None => failed(StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending"),
     })
+}
+
+/// The size of a terminal in the body of a request.
+async fn size(body: Incoming) -> Result<Size, Box<dyn Error + Send + Sync>> {
+    if body.size_hint().lower() > BODY_SIZE as u64 {
+        return Err("it is too long".into());
+    }
+    let body = Limited::new(body, BODY_SIZE).collect().await?;
+    Ok(serde_json::from_slice(&body.to_bytes())?)
 }
 
 fn failed(status: StatusCode, error: &str) -> Response<Full<Bytes>> {
@@ -206,6 +232,12 @@ mod tests {
                 ("POST /v1/stop?now HTTP/1.1", "400", "query"),
                 ("POST /v1/stop HTTP/1.1\r\nContent-Length: 1000000000", "400", "body"),
                 ("POST /v1/stop HTTP/1.1\r\nTransfer-Encoding: chunked", "400", "body"),
+                ("POST /v1/sessions/7/resize HTTP/1.1", "400", "columns"),
+                (
+                    "POST /v1/sessions/7/resize HTTP/1.1\r\nContent-Length: 2000000",
+                    "400",
+                    "too long",
+                ),
                 ("what is this", "400", ""),
             ] {
                 let answer = ask(&format!("{request}\r\n{close}")).await;

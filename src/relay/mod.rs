@@ -137,12 +137,13 @@ impl Relay {
     ///
     /// # Errors
     /// There is no terminal, or no such size.
-    pub fn resize(&self, columns: u16, rows: u16) -> Result<(), ResizeError> {
+    pub fn resize(&self, columns: u32, rows: u32) -> Result<(), ResizeError> {
         let terminal = self.terminal.as_ref().ok_or(ResizeError::NoTerminal)?;
-        if ![columns, rows].iter().all(|number| (1..=LARGEST).contains(number)) {
-            return Err(ResizeError::Size);
-        }
-        Ok(terminal.resize(columns, rows)?)
+        let usable = |number: u32| {
+            let number = u16::try_from(number).ok();
+            number.filter(|number| (1..=LARGEST).contains(number)).ok_or(ResizeError::Size)
+        };
+        Ok(terminal.resize(usable(columns)?, usable(rows)?)?)
     }
 
     /// The program has ended. The relay still passes on what is under way.

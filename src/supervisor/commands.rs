@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::{Supervisor, Timer};
 use crate::config::suggest::did_you_mean;
 use crate::control::status::{SessionStatus, Sessions, Status};
-use crate::control::{Action, Command, Reply};
+use crate::control::{Action, Command, Reply, Size};
 use crate::reap::{Step, step};
 use crate::record::event::{self, Event};
 use crate::record::log::Value;
+use crate::relay::ResizeError;
 use crate::service::Service;
 use crate::session::{Session, SessionId, Stage};
 
@@ -31,6 +32,7 @@ impl Supervisor {
             Action::Drain(name) => self.with_service(&name, Self::drain),
             Action::Resume(name) => self.with_service(&name, Self::resume),
             Action::Kill(id) => self.kill(id),
+            Action::Resize(id, size) => self.resize(id, size),
         };
         // A client that did not wait for the answer does not want it.
         drop(command.reply.send(reply));
@@ -143,6 +145,20 @@ impl Supervisor {
         }
         session.state = state;
         Reply::Session(session)
+    }
+
+    /// Changes the size of a session's terminal.
+    fn resize(&self, id: SessionId, Size { columns, rows }: Size) -> Reply {
+        let resized = self.front.sessions.with_any(id, |session| {
+            let relay = session.relay.as_ref().ok_or(ResizeError::NoTerminal)?;
+            relay.resize(columns, rows)?;
+            Ok::<_, ResizeError>(SessionStatus::of(session))
+        });
+        match resized {
+            Some(Ok(session)) => Reply::Session(session),
+            Some(Err(error)) => Reply::Failed(error.to_string()),
+            None => Reply::NotFound(format!("there is no session {id}")),
+        }
     }
 
     /// Sessions whose programs have ended, but not all that those started.

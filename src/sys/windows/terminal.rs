@@ -280,3 +280,22 @@ fn coordinates((columns, rows): (u16, u16)) -> io::Result<COORD> {
 fn succeeded(result: i32) -> io::Result<()> {
     if result < 0 { Err(io::Error::from_raw_os_error(result)) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::platform::testing::{is_wine, program};
+
+    #[test]
+    fn a_closed_terminal_cannot_be_resized() {
+        let (theirs, ours) = open(&Prepared::new(&program("echo", &[])).unwrap()).unwrap();
+        let terminal = ours.terminal();
+        let resized = terminal.resize(132, 50);
+        // E_NOTIMPL
+        assert!(resized.is_ok() || is_wine(), "{resized:?}");
+        assert!(theirs.with_console(|console| Ok(console != 0)).unwrap());
+        terminal.close();
+        assert_eq!(terminal.resize(80, 25).unwrap_err().kind(), io::ErrorKind::NotConnected);
+        theirs.with_console(|_| Ok(())).unwrap_err();
+    }
+}

@@ -1,6 +1,7 @@
 //! `io = "pty"`: the program sits at a terminal.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 
 use crate::harness::{Daemon, service};
 
@@ -133,4 +134,54 @@ fn the_terminal_belongs_to_the_user_of_the_program() {
     let script = "stat -c %U \"$(tty)\"; echo open >\"$(tty)\"";
     let daemon = Daemon::run(&shell("owner", script, "user = 'nobody'"));
     assert_eq!(daemon.connect("owner").rest(), "nobody\nopen\n");
+}
+
+/// What the control endpoint answers to a size for a session: the status, and the body.
+fn resize(daemon: &Daemon, session: u32, size: &str) -> (String, String) {
+    let mut stream = UnixStream::connect(daemon.control()).unwrap();
+    let length = size.len();
+    write!(
+        stream,
+        "POST /v1/sessions/{session}/resize HTTP/1.1\r\nHost: inetd\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n\r\n{size}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().to_owned(), body.to_owned())
+}
+
+#[test]
+fn a_terminal_is_resized_and_its_program_is_told() {
+    let script = "trap \"stty size\" WINCH; echo ready; while read line; do :; done";
+    let config = shell("bash", script, "") + &service("plain", &["/bin/cat".to_owned()], "");
+    let daemon = Daemon::run(&config);
+    let mut client = daemon.connect("bash");
+    assert_eq!(client.line(), "ready");
+    let (status, session) = resize(&daemon, 1, r#"{"columns": 132, "rows": 50}"#);
+    assert_eq!(status, "200", "{session}");
+    assert!(session.contains(r#""io":"pty""#), "{session}");
+    // The shell may run the trap only when its read is over.
+    client.send(b"\n");
+    let line = std::iter::from_fn(|| Some(client.line())).find(|line| !line.is_empty());
+    assert_eq!(line.as_deref(), Some("50 132"));
+
+    let _plain = daemon.connect("plain");
+    daemon.records(2, "START");
+    for (session, size, status, text) in [
+        (1, r#"{"columns": 0, "rows": 24}"#, "422", "1 to 1000 columns and 1 to 1000 rows"),
+        (1, r#"{"columns": 80, "rows": 70000}"#, "422", "1 to 1000 columns and 1 to 1000 rows"),
+        (2, r#"{"columns": 80, "rows": 24}"#, "422", "the session has no terminal"),
+        (9, r#"{"columns": 80, "rows": 24}"#, "404", "there is no session 9"),
+        (1, r#"{"columns": 80}"#, "400", "missing field `rows`"),
+        (1, r#"{"columns": -1, "rows": 24}"#, "400", "the body has to be like"),
+        (1, "", "400", "the body has to be like"),
+    ] {
+        let answer = resize(&daemon, session, size);
+        assert_eq!(answer.0, status, "{size}: {}", answer.1);
+        assert!(answer.1.contains(text), "{size}: {}", answer.1);
+    }
+    let large = format!("{}{{}}", " ".repeat(5000));
+    assert_eq!(resize(&daemon, 1, &large).0, "400");
 }
