@@ -145,8 +145,12 @@ pub(super) fn load(options: Options, purpose: Purpose) -> Result<(Daemon, Report
     let Options { path, format, control, log } = options;
     let (mut config, report) = config::load(&path, format, purpose).map_err(Failure::Config)?;
     log.apply(&mut config);
+    let again = match purpose {
+        Purpose::Service { .. } => Purpose::Service { reload: true },
+        other => other,
+    };
     let loader: Loader = Box::new(move || {
-        let mut loaded = config::load(&path, format, Purpose::Run)?;
+        let mut loaded = config::load(&path, format, again)?;
         log.apply(&mut loaded.0);
         Ok(loaded)
     });

@@ -38,11 +38,13 @@ fn install(matches: &ArgMatches) -> ExitCode {
         Err(error) => return fail(FAILED, format_args!("cannot install the service: {error}")),
     };
     let print = matches.get_flag("print");
+    let privileged = sys::service::is_privileged(installation.account.as_deref());
     let config = if print || matches.get_flag("ensure") {
-        let loaded = config::load(&installation.config, check::format(matches), Purpose::Install);
+        let purpose = Purpose::Install { privileged: false };
+        let loaded = config::load(&installation.config, check::format(matches), purpose);
         loaded.ok().map(|(config, _)| config)
     } else {
-        match look_at(&installation.config, matches) {
+        match look_at(&installation.config, matches, privileged) {
             Ok(config) => Some(config),
             Err(code) => return code,
         }
@@ -92,7 +94,7 @@ fn installation(matches: &ArgMatches) -> std::io::Result<Installation> {
 }
 
 /// A service that cannot start is not installed.
-fn look_at(path: &Path, matches: &ArgMatches) -> Result<Config, ExitCode> {
+fn look_at(path: &Path, matches: &ArgMatches, privileged: bool) -> Result<Config, ExitCode> {
     if !path.exists() {
         let text = format_args!(
             "cannot install the service: there is no configuration {}: write it first, or name \
@@ -101,7 +103,13 @@ fn look_at(path: &Path, matches: &ArgMatches) -> Result<Config, ExitCode> {
         );
         return Err(fail(FAILED, text));
     }
-    let loaded = config::load(path, check::format(matches), Purpose::Install);
+    let format = check::format(matches);
+    let load = |privileged| config::load(path, format, Purpose::Install { privileged });
+    let mut loaded = load(privileged);
+    // A service that starts programs as others can do everything as well.
+    if !privileged && loaded.as_ref().is_ok_and(|(config, _)| config.has_users()) {
+        loaded = load(true);
+    }
     check::told(loaded).map_err(|_| {
         let path = path.display();
         fail(
@@ -137,7 +145,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
 /// a file and to the Event Log. Gives an exit code.
 fn be_the_service(options: Options, usual_log: &Path) -> u8 {
     let surroundings = Surroundings::Service(usual_log.to_owned());
-    let loaded = daemon::load(options, Purpose::Service);
+    let loaded = daemon::load(options, Purpose::Service { reload: false });
     let usual = config::Log::default();
     let settings = loaded.as_ref().map_or(&usual, |(daemon, _)| daemon.log());
     let (log, loaded) = match daemon::start_log(settings, surroundings.clone()) {

@@ -13,6 +13,7 @@ pub mod keys;
 
 mod command_line;
 mod convert;
+mod exposed;
 mod files;
 mod glob;
 mod inetd_conf;
@@ -112,11 +113,19 @@ pub enum Purpose {
     Check,
     /// To run it: such a user is an error.
     Run,
+    /// To look at it together with everything else.
+    Doctor,
     /// To install a service of the system that runs it, as another user perhaps.
-    Install,
+    Install {
+        /// It will have the rights of the system.
+        privileged: bool,
+    },
     /// To run it as a service of the system: it may have no services yet and wait for a reload,
     /// since an installer starts it before anybody has written one.
-    Service,
+    Service {
+        /// It runs already.
+        reload: bool,
+    },
 }
 
 /// Reads a configuration file, or all of a folder, with everything that it includes.
@@ -126,6 +135,7 @@ pub enum Purpose {
 pub fn load(path: &Path, format: FileFormat, purpose: Purpose) -> Result<(Config, Report), Report> {
     let (mut raw, origin) = files::read(path, format);
     raw.problems.extend(without_service(&raw, origin, path, purpose));
+    raw.problems.extend(exposed::problems(&raw.sources.paths(), purpose));
     resolve::resolve(raw, origin, purpose, None)
 }
 
@@ -145,7 +155,7 @@ fn without_service(raw: &Raw, origin: Origin, path: &Path, purpose: Purpose) -> 
         return None;
     }
     let message = format!("there is no service in {}", path.display());
-    if purpose == Purpose::Service {
+    if purpose == (Purpose::Service { reload: false }) {
         let problem = Problem::note_nowhere(message);
         return Some(problem.help("write one, then use `inetd reload`"));
     }

@@ -33,6 +33,12 @@ impl Config {
         self.services.iter().find(|service| *service.name == *name).map(|service| &**service)
     }
 
+    /// Whether a service has a `user` other than our own.
+    pub fn has_users(&self) -> bool {
+        let mut programs = self.services.iter().filter_map(|service| service.program());
+        programs.any(|program| program.identity.is_some())
+    }
+
     /// `FILE:LINE:COLUMN` of a position.
     pub fn place(&self, at: Position) -> String {
         let file = self.files.get(usize::from(at.file));

@@ -85,6 +85,11 @@ impl Problem {
         Self::new(Severity::Error, message.into(), None)
     }
 
+    /// A warning that is not at a place in a file.
+    pub(crate) fn warning_nowhere(message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, message.into(), None)
+    }
+
     /// A note that is not at a place in a file.
     pub(crate) fn note_nowhere(message: impl Into<String>) -> Self {
         Self::new(Severity::Note, message.into(), None)

@@ -59,7 +59,7 @@ impl Examination {
 /// Looks at this machine and at the configuration in `path`. `daemon` is the process id of the
 /// daemon that runs with it, if one does.
 pub fn examine(path: &Path, format: FileFormat, daemon: Option<u32>) -> Examination {
-    let (config, report) = match config::load(path, format, Purpose::Check) {
+    let (config, report) = match config::load(path, format, Purpose::Doctor) {
         Ok((config, report)) => (Some(config), report),
         Err(report) => (None, report),
     };

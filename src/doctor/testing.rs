@@ -55,7 +55,7 @@ impl Case {
         }
         let path = folder.path().join("inetd.toml");
         std::fs::write(&path, toml.replace("PROGRAM", &program.display().to_string())).unwrap();
-        let (config, _) = config::load(&path, FileFormat::Auto, Purpose::Check)
+        let (config, _) = config::load(&path, FileFormat::Auto, Purpose::Doctor)
             .unwrap_or_else(|report| panic!("{report}"));
         Self { folder, config }
     }

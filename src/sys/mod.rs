@@ -351,6 +351,8 @@ pub struct Outsider {
     pub who: String,
     /// Whether that is everybody who can log on to this machine.
     pub everybody: bool,
+    /// Whether it is the owner, who can change the rights.
+    pub owner: bool,
 }
 
 /// What is installed as a service of the system.

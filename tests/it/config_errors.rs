@@ -44,7 +44,11 @@ fn configurations(folder: &str) -> Vec<PathBuf> {
 fn relative(text: &str, folder: &str) -> String {
     let absolute = std::path::absolute(folder).unwrap();
     let above = absolute.parent().unwrap().display().to_string();
-    let is_general = |problem: &&str| !problem.contains("this process cannot become the user");
+    let is_general = |problem: &&str| {
+        !problem.contains("this process cannot become the user")
+            && !problem.contains(" can change the configuration ")
+            && !problem.contains(" can change the folder ")
+    };
     let text = text.split("\n\n").filter(is_general).collect::<Vec<_>>().join("\n\n");
     let text = text.replace(&absolute.display().to_string(), "$DIR").replace(&above, "$DIR/..");
     text.replace(&format!("{folder}/"), "").replace(&format!("{folder}\\"), "")

@@ -122,6 +122,12 @@ void print_identity(void)
     IsProcessInJob(GetCurrentProcess(), NULL, &in_job);
     line("job %d\n", in_job ? 1 : 0);
     line("console %d\n", GetConsoleWindow() ? 1 : 0);
+    char sid[SECURITY_MAX_SID_SIZE];
+    DWORD length = sizeof sid;
+    BOOL is_administrator = FALSE;
+    if (CreateWellKnownSid(WinBuiltinAdministratorsSid, NULL, sid, &length)
+        && CheckTokenMembership(NULL, sid, &is_administrator))
+        line("administrator %d\n", is_administrator ? 1 : 0);
     if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
         return;
     if (GetTokenInformation(token, TokenIntegrityLevel, &about, sizeof about, &size)) {

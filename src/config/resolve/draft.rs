@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::check::Check;
-use super::{admission, limits};
+use super::{admission, limits, words};
 use crate::admission::Gate;
 use crate::config::keys::Key;
 use crate::config::raw::{Data, Entry, Origin};
@@ -135,7 +135,7 @@ impl Draft {
                 let range = Duration::from_millis(10)..=Duration::from_secs(60);
                 self.bind_retry = check.duration(range, true)?;
             }
-            Key::Run => self.run = command(check)?,
+            Key::Run => self.run = command(check, sources)?,
             Key::Arg0 => self.arg0 = Some(check.text()?.value),
             Key::Wait => self.wait = check.boolean()?,
             Key::Io => {
@@ -231,7 +231,7 @@ fn account(
 }
 
 /// `run`: the program and its arguments.
-fn command(check: &mut Check<'_>) -> Option<Vec<Spanned<OsString>>> {
+fn command(check: &mut Check<'_>, sources: &Sources) -> Option<Vec<Spanned<OsString>>> {
     let items = match &check.value.value {
         Data::List(items) if !items.is_empty() => items,
         Data::List(_) => {
@@ -239,7 +239,9 @@ fn command(check: &mut Check<'_>) -> Option<Vec<Spanned<OsString>>> {
                 .wrong("`run` is an empty list", "the first item is the program: run = [\"...\"]");
         }
         Data::Text(text) => {
-            let words: Vec<_> = text.split_whitespace().map(|word| format!("{word:?}")).collect();
+            let base = &sources.get(check.value.span.file).base;
+            let words = words::of_line(text, base);
+            let words: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
             let help = format!("write each word on its own: run = [{}]", words.join(", "));
             return check.mistyped("a list of strings", &help);
         }

@@ -13,6 +13,7 @@ mod listen;
 mod log;
 mod program;
 mod relay;
+mod words;
 mod work;
 
 use std::collections::HashMap;
@@ -115,7 +116,7 @@ impl Resolver {
         self.apply(&mut draft, &raw.entries);
         self.missing(raw, &draft);
         let listen = self.listen(&raw.name.value, &draft);
-        self.useless(raw, &listen);
+        self.useless(raw, &draft, &listen);
         self.without_peers(&draft, &listen);
         self.nothing_to_lend(&draft, &listen);
         self.nothing_to_look_up(&draft, &listen);
@@ -188,7 +189,7 @@ impl Resolver {
     }
 
     /// Keys that do nothing for this service, if they are its own and not a default.
-    fn useless(&mut self, raw: &RawService, listen: &[Endpoint]) {
+    fn useless(&mut self, raw: &RawService, draft: &Draft, listen: &[Endpoint]) {
         if listen.is_empty() {
             return;
         }
@@ -213,6 +214,9 @@ impl Resolver {
                         "has only peers without an address: `socket_user` says who may connect"
                     }
                 },
+                (Key::Profile, _) if draft.profile && draft.user.is_none() => {
+                    "has no `user`: it runs as the user that inetd runs as"
+                }
                 _ => continue,
             };
             if entry.key.info().availability.obstacle().is_none() {

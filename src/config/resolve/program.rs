@@ -3,10 +3,12 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Resolver;
 use super::draft::Draft;
 use super::environment::Kind;
+use super::words;
 use crate::config::keys::Key;
 use crate::config::report::Problem;
 use crate::config::source::{Span, Spanned};
@@ -19,7 +21,7 @@ impl Resolver {
     /// The program of a service; what is wrong with it is a problem.
     pub(super) fn program(&mut self, draft: &Draft) -> Option<Program> {
         let identity = self.identity(draft);
-        let path = self.executable(draft.run.first()?)?;
+        let path = self.executable(&draft.run)?;
         let mut argv: Vec<_> = draft.run.iter().map(|word| word.value.clone()).collect();
         if let Some(name) = &draft.arg0 {
             argv[0] = name.into();
@@ -48,8 +50,9 @@ impl Resolver {
         })
     }
 
-    fn executable(&mut self, name: &Spanned<std::ffi::OsString>) -> Option<PathBuf> {
-        let base = &self.sources.get(name.span.file).base;
+    fn executable(&mut self, run: &[Spanned<std::ffi::OsString>]) -> Option<PathBuf> {
+        let name = run.first()?;
+        let base = &*Arc::clone(&self.sources.get(name.span.file).base);
         let word = Path::new(&name.value);
         let error = match program::find(word, base, self.search.as_deref()) {
             // Without the `.` of "./hello".
@@ -96,7 +99,15 @@ impl Resolver {
                 Problem::error(name.span, format!("the program `{shown}` cannot be used: {error}"))
             }
         };
-        self.problems.push(problem);
+        let words: Vec<_> = run.iter().map(|word| word.value.to_string_lossy()).collect();
+        let whole = match error.kind() {
+            io::ErrorKind::NotFound => words::program_with_blanks(&words, base),
+            _ => None,
+        };
+        let whole = whole.map(|(path, _)| {
+            format!("did you mean `{path}`? a path with blanks is one word: write it in quotes")
+        });
+        self.problems.push(problem.maybe_help(whole));
         None
     }
 
@@ -160,10 +171,10 @@ impl Resolver {
     fn cannot_become(&mut self, identity: &Identity, span: Span, obstacle: String) {
         let message = format!("this process cannot become the user `{}`", identity.name);
         let problem = match self.purpose {
-            Purpose::Run | Purpose::Service => Problem::error(span, message),
-            Purpose::Check => Problem::warning(span, message),
+            Purpose::Run | Purpose::Service { .. } => Problem::error(span, message),
+            Purpose::Check | Purpose::Doctor => Problem::warning(span, message),
             // Another account than ours will run it.
-            Purpose::Install => return,
+            Purpose::Install { .. } => return,
         };
         self.problems.push(problem.help(obstacle));
     }

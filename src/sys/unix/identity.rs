@@ -115,6 +115,11 @@ pub(super) fn group_name(id: u32) -> String {
     found.ok().flatten().unwrap_or_else(|| id.to_string())
 }
 
+/// Whether this process can do what ordinary users cannot: it is root.
+pub fn is_privileged() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// Names of users that somebody may have meant: those of this machine.
 pub fn known_users() -> Vec<String> {
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();

@@ -34,6 +34,16 @@ pub fn plan(installation: &Installation) -> Result<String, ServiceError> {
         .map_err(|error| ServiceError::System("write a unit", error))
 }
 
+/// Whether a service with this account has all rights of the system.
+pub fn is_privileged(account: Option<&str>) -> bool {
+    account.is_none_or(|account| identity::user_id(account).is_ok_and(|user| user == 0))
+}
+
+/// Whether [`install`] takes the rights to this folder away from everybody else: to none.
+pub fn protects(_folder: &Path) -> bool {
+    false
+}
+
 /// Installs the service. Gives what this system cannot do: nothing. After an error nothing is left
 /// behind.
 pub fn install(installation: &Installation) -> Result<Vec<String>, ServiceError> {

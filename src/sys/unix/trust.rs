@@ -24,10 +24,10 @@ pub fn remedy(outsider: &Outsider) -> String {
     let path = outsider.path.display();
     if outsider.everybody {
         format!("chmod o-w {path}")
-    } else if outsider.who.starts_with("the group") {
-        format!("chmod g-w {path}")
-    } else {
+    } else if outsider.owner {
         format!("chown root {path}")
+    } else {
+        format!("chmod g-w {path}")
     }
 }
 
@@ -47,7 +47,8 @@ pub fn outsiders(path: &Path, trusted: Option<&Identity>) -> io::Result<Vec<Outs
     for place in places(path)? {
         let file = std::fs::metadata(&place)?;
         if let Some((who, everybody)) = trusted.outsider(&file) {
-            found.push(Outsider { path: place, who, everybody });
+            let owner = !everybody && !trusted.users.contains(&file.uid());
+            found.push(Outsider { path: place, who, everybody, owner });
         }
     }
     Ok(found)
@@ -86,6 +87,11 @@ fn rights(file: &Metadata, identity: &Identity) -> u32 {
 /// With an access list (acl(5)) the mode does not tell everything.
 fn has_access_list(path: &Path) -> bool {
     rustix::fs::getxattr(path, "system.posix_acl_access", &mut [0_u8; 0]).is_ok()
+}
+
+/// As [`outsiders`], as our service sees it: whoever can install it is root, as it is.
+pub fn outsiders_to_service(path: &Path) -> io::Result<Vec<Outsider>> {
+    outsiders(path, None)
 }
 
 /// The file and every folder on the way to it, also on the way that symbolic links lead.
@@ -180,7 +186,8 @@ mod tests {
     fn everybody_is_found_at_the_file_and_at_the_folder() {
         let (_top, path) = file(0o757, 0o777);
         let folder = path.parent().unwrap().to_owned();
-        let everybody = |path| Outsider { path, who: "everybody".into(), everybody: true };
+        let everybody =
+            |path| Outsider { path, who: "everybody".into(), everybody: true, owner: false };
         assert_eq!(outsiders(&path, None).unwrap(), [everybody(path), everybody(folder)]);
     }
 

@@ -6,11 +6,12 @@ use std::ptr;
 
 use windows_sys::Win32::Foundation::{ERROR_MORE_DATA, ERROR_NONE_MAPPED};
 use windows_sys::Win32::NetworkManagement::NetManagement::{
-    FILTER_NORMAL_ACCOUNT, NERR_Success, NetApiBufferFree, NetUserEnum, USER_INFO_0,
+    FILTER_NORMAL_ACCOUNT, LOCALGROUP_MEMBERS_INFO_3, NERR_Success, NetApiBufferFree,
+    NetLocalGroupGetMembers, NetUserEnum, USER_INFO_0,
 };
 use windows_sys::Win32::Security::{
-    LookupAccountNameW, SID_NAME_USE, SidTypeAlias, SidTypeDomain, SidTypeGroup, SidTypeUser,
-    SidTypeWellKnownGroup,
+    LookupAccountNameW, LookupAccountSidW, SID_NAME_USE, SidTypeAlias, SidTypeDomain, SidTypeGroup,
+    SidTypeUser, SidTypeWellKnownGroup,
 };
 
 use super::handle::{check, wide};
@@ -18,6 +19,7 @@ use super::security::{Sid, text_of};
 use crate::sys::IdentityError;
 
 pub(super) const SYSTEM: &str = "S-1-5-18";
+pub(super) const ADMINISTRATORS: &str = "S-1-5-32-544";
 pub(super) const LOCAL_SERVICE: &str = "S-1-5-19";
 pub(super) const NETWORK_SERVICE: &str = "S-1-5-20";
 /// Accounts of services, the virtual ones, begin like this.
@@ -189,6 +191,35 @@ fn look_up(name: &str) -> io::Result<Found> {
     Ok(Found { sid: text_of(sid.as_mut_ptr().cast())?, domain, kind })
 }
 
+/// The name of the account with this SID, or the SID if it has none here.
+pub(super) fn name_of(sid: &str) -> String {
+    full_name(sid).unwrap_or_else(|_| sid.to_owned())
+}
+
+fn full_name(text: &str) -> io::Result<String> {
+    let sid = Sid::parse(text)?;
+    let (mut name, mut domain) = ([0_u16; 256], [0_u16; 256]);
+    let size = u32::try_from(name.len()).unwrap_or(0);
+    let (mut name_size, mut domain_size, mut kind) = (size, size, 0);
+    // SAFETY: a valid SID, and buffers of these sizes in characters.
+    check(unsafe {
+        LookupAccountSidW(
+            ptr::null(),
+            sid.pointer(),
+            name.as_mut_ptr(),
+            &raw mut name_size,
+            domain.as_mut_ptr(),
+            &raw mut domain_size,
+            &raw mut kind,
+        )
+    })?;
+    let text = |units: &[u16]| {
+        String::from_utf16_lossy(units.split(|unit| *unit == 0).next().unwrap_or_default())
+    };
+    let (name, domain) = (text(&name), text(&domain));
+    Ok(if domain.is_empty() { name } else { format!(r"{domain}\{name}") })
+}
+
 /// Names that somebody may have meant: the accounts of this machine, and those of every machine.
 pub(super) fn names() -> Vec<String> {
     let mut names = vec!["LocalService".to_owned(), "NetworkService".to_owned()];
@@ -206,21 +237,74 @@ pub(super) fn names() -> Vec<String> {
             ptr::null_mut(),
         )
     };
-    if (code == NERR_Success || code == ERROR_MORE_DATA) && !memory.is_null() {
-        let start = memory.cast::<USER_INFO_0>().cast_const();
-        // SAFETY: the call has written `count` of them, aligned by the system.
-        let users = unsafe { std::slice::from_raw_parts(start, count as usize) };
-        names.extend(users.iter().filter_map(|user| name(user.usri0_name)));
-    }
-    if !memory.is_null() {
-        // SAFETY: memory of this kind that nobody uses any more.
-        unsafe { NetApiBufferFree(memory.cast()) };
-    }
+    let list = NetList { memory, code, count };
+    // SAFETY: the structure of level 0.
+    let users = unsafe { list.entries::<USER_INFO_0>() };
+    names.extend(users.iter().filter_map(|user| text(user.usri0_name)));
     names
 }
 
+/// The SIDs of those who are in a group of this machine, as far as they can be found.
+pub(super) fn members_of(group: &str) -> Vec<String> {
+    // The group is called differently in every language, and the call wants no domain.
+    let group = name_of(group);
+    let group = group.rsplit('\\').next().unwrap_or(&group);
+    let Ok(group) = wide(OsStr::new(group)) else { return Vec::new() };
+    let (mut memory, mut count, mut total) = (ptr::null_mut(), 0, 0);
+    // SAFETY: null is this machine, the name ends with a NUL, the pointers are valid for the call.
+    let code = unsafe {
+        NetLocalGroupGetMembers(
+            ptr::null(),
+            group.as_ptr(),
+            3, // LOCALGROUP_MEMBERS_INFO_3
+            &raw mut memory,
+            ENOUGH_NAMES,
+            &raw mut count,
+            &raw mut total,
+            ptr::null_mut(),
+        )
+    };
+    let list = NetList { memory, code, count };
+    // SAFETY: the structure of level 3.
+    let members = unsafe { list.entries::<LOCALGROUP_MEMBERS_INFO_3>() };
+    let names = members.iter().filter_map(|member| text(member.lgrmi3_domainandname));
+    names.filter_map(|name| look_up(&name).ok()).map(|found| found.sid).collect()
+}
+
+/// What a call of the network management functions has given.
+struct NetList {
+    memory: *mut u8,
+    code: u32,
+    count: u32,
+}
+
+impl NetList {
+    /// The entries.
+    ///
+    /// # Safety
+    /// `T` is the structure that the call fills.
+    unsafe fn entries<T>(&self) -> &[T] {
+        if self.memory.is_null() || self.code != NERR_Success && self.code != ERROR_MORE_DATA {
+            return &[];
+        }
+        let start = self.memory.cast::<T>().cast_const();
+        // SAFETY: the call has written `count` of them, aligned by the system; they live as long
+        // as the memory.
+        unsafe { std::slice::from_raw_parts(start, self.count as usize) }
+    }
+}
+
+impl Drop for NetList {
+    fn drop(&mut self) {
+        if !self.memory.is_null() {
+            // SAFETY: memory of this kind that nobody uses any more.
+            unsafe { NetApiBufferFree(self.memory.cast()) };
+        }
+    }
+}
+
 /// A text of the system, up to its NUL.
-fn name(start: *const u16) -> Option<String> {
+fn text(start: *const u16) -> Option<String> {
     if start.is_null() {
         return None;
     }
@@ -261,6 +345,8 @@ mod tests {
             assert_eq!((account.sid, account.kind), (own.clone(), Kind::Person), "{spelling}");
         }
         assert!(names().contains(&user), "{:?}", names());
+        let administrators = members_of(ADMINISTRATORS);
+        assert!(!super::super::testing::is_wine() || administrators == [own], "{administrators:?}");
     }
 
     #[test]

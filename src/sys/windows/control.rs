@@ -18,7 +18,7 @@ use windows_sys::Win32::System::Threading::{
 use super::handle::{check, own};
 use super::pipe_name::{claim, full_name, in_use, is};
 use super::security::Descriptor;
-use super::{account, security, service, token, trust};
+use super::{account, security, service, token};
 
 /// How often, and how long apart, a client asks again while all instances of the pipe are taken.
 const BUSY_TRIES: u32 = 100;
@@ -82,7 +82,7 @@ pub async fn connect(name: &str) -> io::Result<ClientStream> {
     // The process behind the pipe tells less: its id may be that of another one by now, and
     // administrators may not look at every token.
     let owner = security::owner_of(stream.as_handle())?;
-    let trusted = [account::SYSTEM, token::ADMINISTRATORS, service::SERVICE_SID];
+    let trusted = [account::SYSTEM, account::ADMINISTRATORS, service::SERVICE_SID];
     let is_trusted = trusted.contains(&owner.as_str())
         || owner == security::own_user()?
         || owner == token::own_owner()?
@@ -90,7 +90,7 @@ pub async fn connect(name: &str) -> io::Result<ClientStream> {
     if is_trusted {
         return Ok(stream);
     }
-    let owner = trust::name_of(&owner);
+    let owner = account::name_of(&owner);
     Err(io::Error::other(format!(
         "it belongs to `{owner}`, and you trust only the system, administrators, yourself and the \
          account of the installed service: if it is your daemon, ask as `{owner}`"

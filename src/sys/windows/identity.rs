@@ -56,6 +56,12 @@ pub fn group_id(name: &str) -> Result<AccountId, IdentityError> {
     account::sid(name).map_or_else(|| account::group(name), Ok)
 }
 
+/// Whether this process can do what ordinary users cannot: it is an administrator or the system,
+/// or can become them.
+pub fn is_privileged() -> bool {
+    token::is_administrator().unwrap_or(false) || token::has_powers().unwrap_or(false)
+}
+
 /// Names of users that somebody may have meant.
 pub fn known_users() -> Vec<String> {
     account::names()

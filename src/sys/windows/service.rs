@@ -9,6 +9,7 @@ mod tests;
 
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::ptr;
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,7 @@ use windows_sys::Win32::System::Services::{ChangeServiceConfigW, SERVICE_NO_CHAN
 pub use self::body::run;
 pub(super) use self::body::{requests, started, starting, stopping};
 pub(super) use self::security::SERVICE_SID;
-use super::account::Account;
+use super::account::{Account, SYSTEM, built_in};
 use super::handle::check;
 use super::privileges::Privilege;
 use super::{paths, quote, system_log};
@@ -75,6 +76,16 @@ pub fn plan(installation: &Installation) -> Result<String, ServiceError> {
         start_text(start_mode(installation)),
         paths::service_log().display(),
     ))
+}
+
+/// Whether a service with this account has all rights of the system.
+pub fn is_privileged(account: Option<&str>) -> bool {
+    account.and_then(built_in).is_some_and(|account| account.sid == SYSTEM)
+}
+
+/// Whether [`install`] takes the rights to this folder away from everybody else.
+pub fn protects(folder: &Path) -> bool {
+    folder.as_os_str().eq_ignore_ascii_case(paths::data_folder().as_os_str())
 }
 
 /// Installs the service. Gives what this system cannot do, if anything. After an error nothing is

@@ -16,7 +16,7 @@ use windows_sys::Win32::Security::{
 use windows_sys::Win32::System::SystemServices::SE_GROUP_INTEGRITY;
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
-use super::account::SYSTEM;
+use super::account::{ADMINISTRATORS, SYSTEM};
 use super::handle::{check, own as owned};
 use super::identity::Identity;
 use super::logon::log_on;
@@ -28,7 +28,6 @@ use crate::config::Program;
 use crate::config::keys::Key;
 use crate::sys::PrepareError;
 
-pub(super) const ADMINISTRATORS: &str = "S-1-5-32-544";
 /// The integrity level of programs that can change almost nothing.
 const LOW: &str = "S-1-16-4096";
 
@@ -169,6 +168,11 @@ fn without_powers() -> io::Result<Option<OwnedHandle>> {
     }
     let powers = privileges::luids(&powers)?;
     filtered(&token, 0, &[], &powers).map(Some)
+}
+
+/// Whether this process can be anybody.
+pub(super) fn has_powers() -> io::Result<bool> {
+    Ok(!privileges::held(&own(QUERY)?, &POWERS)?.is_empty())
 }
 
 /// Whether this process has the rights of the administrators, as the system itself has.

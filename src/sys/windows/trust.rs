@@ -11,7 +11,7 @@ use windows_sys::Win32::Security::Authorization::{
 };
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce, INHERIT_ONLY_ACE,
-    LookupAccountSidW, OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID,
+    OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     DELETE, FILE_ADD_FILE, FILE_APPEND_DATA, FILE_DELETE_CHILD, FILE_EXECUTE, FILE_WRITE_DATA,
@@ -21,17 +21,18 @@ use windows_sys::Win32::System::SystemServices::{
     ACCESS_ALLOWED_ACE_TYPE, ACCESS_ALLOWED_CALLBACK_ACE_TYPE,
 };
 
+use super::account::{self, ADMINISTRATORS, SYSTEM};
 use super::handle::{check, wide};
 use super::identity::Identity;
-use super::security::{Local, Sid, own_user, text_of};
+use super::security::{Local, own_user, text_of};
 use super::service::SERVICE_SID;
 use crate::sys::Outsider;
 
 /// The system, the administrators, and Windows' own installer, who owns what belongs to Windows.
 /// Then the two that stand for whoever owns a file, who is looked at anyway.
 const TRUSTED: [&str; 5] = [
-    "S-1-5-18",
-    "S-1-5-32-544",
+    SYSTEM,
+    ADMINISTRATORS,
     "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464",
     "S-1-3-0",
     "S-1-3-4",
@@ -59,7 +60,11 @@ const CHANGE_FOLDER: u32 =
 /// A command that takes this right away.
 pub fn remedy(outsider: &Outsider) -> String {
     let Outsider { path, who, .. } = outsider;
-    format!("icacls \"{}\" /inheritance:d /remove:g \"{who}\"", path.display())
+    let path = path.display();
+    if outsider.owner {
+        return format!("icacls \"{path}\" /setowner *{ADMINISTRATORS}");
+    }
+    format!("icacls \"{path}\" /inheritance:d /remove:g \"{who}\"")
 }
 
 /// Who can change `path`, or replace it in one of the folders above it, besides the system, the
@@ -71,6 +76,23 @@ pub fn remedy(outsider: &Outsider) -> String {
 pub fn outsiders(path: &Path, trusted: Option<&Identity>) -> io::Result<Vec<Outsider>> {
     let mut known = known()?;
     known.extend(trusted.map(|identity| identity.account.sid.clone()));
+    outsiders_besides(path, &known)
+}
+
+/// As [`outsiders`], as our service sees it: our own user is not trusted, who may be an
+/// administrator that installs it.
+pub fn outsiders_to_service(path: &Path) -> io::Result<Vec<Outsider>> {
+    outsiders_besides(path, &known_to_service())
+}
+
+/// Those who can do everything anyway, and our service.
+fn known_to_service() -> Vec<String> {
+    let trusted = TRUSTED.iter().chain(&[SERVICE_SID]).map(|sid| (*sid).to_owned());
+    // A file that an administrator has written without raised rights belongs to that person.
+    trusted.chain(account::members_of(ADMINISTRATORS)).collect()
+}
+
+fn outsiders_besides(path: &Path, known: &[String]) -> io::Result<Vec<Outsider>> {
     let path = std::path::absolute(path)?;
     let mut found = Vec::new();
     for (depth, place) in path.ancestors().enumerate() {
@@ -80,8 +102,10 @@ pub fn outsiders(path: &Path, trusted: Option<&Identity>) -> io::Result<Vec<Outs
             1 => CHANGE_FOLDER | FILE_ADD_FILE,
             _ => CHANGE_FOLDER,
         };
-        if let Some((sid, everybody)) = rights(place)?.outsider(dangerous, &known) {
-            found.push(Outsider { path: place.to_owned(), who: name_of(&sid), everybody });
+        let rights = rights(place)?;
+        if let Some((sid, everybody)) = rights.outsider(dangerous, known) {
+            let (path, who) = (place.to_owned(), account::name_of(&sid));
+            found.push(Outsider { path, who, everybody, owner: sid == rights.owner });
         }
     }
     Ok(found)
@@ -89,8 +113,8 @@ pub fn outsiders(path: &Path, trusted: Option<&Identity>) -> io::Result<Vec<Outs
 
 /// Those whom we trust whatever it is about.
 fn known() -> io::Result<Vec<String>> {
-    let mut known: Vec<String> = TRUSTED.map(str::to_owned).into();
-    known.extend([SERVICE_SID.to_owned(), own_user()?]);
+    let mut known = known_to_service();
+    known.push(own_user()?);
     Ok(known)
 }
 
@@ -174,7 +198,7 @@ pub(super) fn outsider_of(pipe: &impl AsRawHandle) -> io::Result<Option<String>>
             )
         }
     })?;
-    Ok(rights.outsider(u32::MAX, &known()?).map(|(sid, _)| name_of(&sid)))
+    Ok(rights.outsider(u32::MAX, &known()?).map(|(sid, _)| account::name_of(&sid)))
 }
 
 /// What `call` tells about owner and list of an object, which are parts of the memory that it
@@ -221,35 +245,6 @@ fn allowed(list: *const ACL, index: u32) -> io::Result<Option<(u32, String)>> {
     // SAFETY: stays within the entry: its SID begins there.
     let sid: PSID = unsafe { (&raw mut (*entry).SidStart).cast() };
     Ok(Some((mask, text_of(sid)?)))
-}
-
-/// The name of the account with this SID, or the SID if it has none here.
-pub(super) fn name_of(sid: &str) -> String {
-    look_up(sid).unwrap_or_else(|_| sid.to_owned())
-}
-
-fn look_up(text: &str) -> io::Result<String> {
-    let sid = Sid::parse(text)?;
-    let (mut name, mut domain) = ([0_u16; 256], [0_u16; 256]);
-    let size = u32::try_from(name.len()).unwrap_or(0);
-    let (mut name_size, mut domain_size, mut kind) = (size, size, 0);
-    // SAFETY: a valid SID, and buffers of these sizes in characters.
-    check(unsafe {
-        LookupAccountSidW(
-            ptr::null(),
-            sid.pointer(),
-            name.as_mut_ptr(),
-            &raw mut name_size,
-            domain.as_mut_ptr(),
-            &raw mut domain_size,
-            &raw mut kind,
-        )
-    })?;
-    let text = |units: &[u16]| {
-        String::from_utf16_lossy(units.split(|unit| *unit == 0).next().unwrap_or_default())
-    };
-    let (name, domain) = (text(&name), text(&domain));
-    Ok(if domain.is_empty() { name } else { format!(r"{domain}\{name}") })
 }
 
 #[cfg(test)]
@@ -332,10 +327,10 @@ mod tests {
 
     #[test]
     fn names_and_sids_belong_together() {
-        let name = name_of(TRUSTED[0]);
+        let name = account::name_of(TRUSTED[0]);
         assert!(name.to_uppercase().ends_with("SYSTEM"), "{name}");
         assert_eq!(Account::find(&name).unwrap().sid, TRUSTED[0]);
-        assert_eq!(name_of("S-1-5-21-9-9-9-9"), "S-1-5-21-9-9-9-9");
+        assert_eq!(account::name_of("S-1-5-21-9-9-9-9"), "S-1-5-21-9-9-9-9");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod datagrams;
 mod doctor;
 mod drain;
 mod environment;
+mod exposed;
 mod forward;
 mod generated;
 mod launch;

@@ -67,6 +67,21 @@ fn pause() {
     std::thread::sleep(Duration::from_millis(5));
 }
 
+/// Lets everybody change a file.
+pub fn open_to_everybody(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    }
+    #[cfg(windows)]
+    {
+        let mut icacls = std::process::Command::new("icacls");
+        let status = icacls.arg(path).args(["/grant", "*S-1-1-0:M"]).status().unwrap();
+        assert!(status.success());
+    }
+}
+
 /// A path as the binary under test writes it.
 pub fn native(path: &Path) -> String {
     let path = path.display().to_string();

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::{
-    Client, Daemon, Finished, Start, inetd, native, probe, service, tool, wait_until, wine,
+    Client, Daemon, Finished, Start, inetd, native, open_to_everybody, probe, service, tool,
+    wait_until, wine,
 };
 
 /// The configuration of the service, in a folder with a blank in its name.
@@ -30,6 +31,11 @@ impl Config {
     fn write(&self, services: &str) {
         let text = format!("[daemon]\ncontrol = '{}'\n{services}", self.control);
         std::fs::write(&self.path, text).unwrap();
+    }
+
+    /// The next file has the rights of a new one.
+    fn renew(&self) {
+        std::fs::remove_file(&self.path).unwrap();
     }
 
     /// `inetd service install` with it.
@@ -188,6 +194,12 @@ fn cannot_be_installed(config: &Config) {
     fails(&config.install(&["--account", "no-such-account"]), 1, "no account `no-such-account`");
     is_not_installed();
     fails(&run(&["run", "--config", &native(&config.path)]), 1, "only the Service Control Manager");
+    open_to_everybody(&config.path);
+    let exposed = config.install(&["--account", "LocalSystem"]);
+    fails(&exposed, 1, "error: Everyone can change the configuration ");
+    fails(&exposed, 1, "has errors: correct it first");
+    is_not_installed();
+    config.renew();
 }
 
 /// An installer leaves a service behind that runs and waits for a reload.
@@ -277,6 +289,14 @@ fn cannot_be_started(config: &Config) {
 
     config.write("[service.x]\nlisten = '1'\nrunning = ['x']\n");
     refused("configuration or start-up error", "inetd.toml:5:1");
+
+    // Wine's only account is an administrator; on Windows the service's own has no such rights.
+    if wine() {
+        config.write(&say("x"));
+        open_to_everybody(&config.path);
+        refused("configuration or start-up error", " can change the configuration ");
+        config.renew();
+    }
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let keys = format!("listen = '{}'\nbind_retry = '0s'", taken.local_addr().unwrap());
