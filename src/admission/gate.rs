@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::rate::Rate;
 use super::rules::{Effect, PeerName, Rules};
 use super::schedule::Schedule;
+use super::sensor::Caught;
 use super::source::{Source, SourcePrefix};
 use super::{Permit, Refusal};
 use crate::config::OverLimit;
@@ -19,6 +20,8 @@ pub struct Gate {
     pub rules: Option<Arc<Rules>>,
     /// `resolve`: the names of peers are looked up.
     pub resolve: bool,
+    /// `sensor`: whoever comes in here may not come in anywhere for so long.
+    pub sensor: Option<Duration>,
     /// `access_times`: when peers are let in.
     pub schedule: Option<Schedule>,
     /// What happens when no slot is free, or `rate` is exceeded.
@@ -72,29 +75,25 @@ impl World {
 
 impl Gate {
     /// Decides about a peer that was accepted with a slot, or only to hear that there is none.
-    /// Of several reasons to refuse it the first one in this order counts: draining, address,
-    /// schedule, slot, sessions of its source, rate, rate of its source, load. A `wait` service
-    /// never sees a peer.
-    pub fn let_in(
+    /// A permit that is not passed on frees its slot. A `wait` service never sees a peer.
+    ///
+    /// # Errors
+    /// Of several reasons to refuse it the first one in this order: draining, sensor, address,
+    /// schedule, slot, sessions of its source, rate, rate of its source, load.
+    pub(super) fn judge(
         &self,
         slot: Result<Permit, Refusal>,
         peer: Option<&Address>,
         name: PeerName<'_>,
-        world: &World,
-    ) -> Verdict {
-        self.judge(slot, peer, name, world).unwrap_or_else(Verdict::Out)
-    }
-
-    /// A permit that is not passed on frees its slot.
-    fn judge(
-        &self,
-        slot: Result<Permit, Refusal>,
-        peer: Option<&Address>,
-        name: PeerName<'_>,
+        caught: &Caught,
         world: &World,
     ) -> Result<Verdict, Refusal> {
         if let Err(Refusal::Draining) = slot {
             return Err(Refusal::Draining);
+        }
+        let address = peer.and_then(Address::ip);
+        if address.is_some_and(|address| caught.has(address, world.now)) {
+            return Err(Refusal::Sensor);
         }
         if self.effect(peer, name) == Some(Effect::Deny) {
             return Err(Refusal::Address);
@@ -106,12 +105,17 @@ impl Gate {
         if let Some(source) = self.source(peer) {
             permit.count_for(source, self)?;
         }
-        let has_address = matches!(peer, Some(Address::Inet(_)));
-        if self.resolve && has_address && name == PeerName::NotAsked {
+        if self.resolve && address.is_some() && name == PeerName::NotAsked {
             return Ok(Verdict::Ask(permit));
         }
         if self.rate.is_some() || self.rate_per_source.is_some() || self.max_load.is_some() {
             permit.count(self, world)?;
+        }
+        if let Some(time) = self.sensor {
+            if let Some(address) = address {
+                caught.catch(address, time, world.now);
+            }
+            return Err(Refusal::Sensor);
         }
         Ok(Verdict::In(permit))
     }
@@ -148,6 +152,7 @@ impl Default for Gate {
         Self {
             rules: None,
             resolve: false,
+            sensor: None,
             schedule: None,
             over_limit: OverLimit::Queue,
             max_per_source: None,

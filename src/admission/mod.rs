@@ -11,6 +11,7 @@ pub mod rate;
 mod refusal;
 pub mod rules;
 pub mod schedule;
+mod sensor;
 pub mod source;
 
 use std::collections::{HashMap, VecDeque};
@@ -22,10 +23,13 @@ use tokio::sync::Notify;
 pub use self::gate::{Gate, Verdict, World};
 use self::rate::{Meter, Rate};
 pub use self::refusal::Refusal;
+use self::rules::PeerName;
+use self::sensor::Caught;
 use self::source::{Source, Sources};
 use crate::config::OverLimit;
 use crate::front::Token;
 use crate::listener::ListenerId;
+use crate::listener::endpoint::Address;
 use crate::service::ServiceId;
 use crate::sys::poll::Poller;
 
@@ -35,6 +39,8 @@ pub struct Admission {
     slots: Mutex<Slots>,
     /// Where a front thread hears that a sleeping listener may try again.
     poller: Arc<Poller>,
+    /// Who has touched a sensor.
+    pub caught: Caught,
     /// Told each time that the last slot becomes free.
     drained: Notify,
 }
@@ -98,7 +104,7 @@ impl Admission {
     /// No services yet, and room for `limit` sessions together.
     pub fn new(poller: Arc<Poller>, limit: Option<u32>) -> Arc<Self> {
         let slots = Mutex::new(Slots { limit, ..Slots::default() });
-        Arc::new(Self { slots, poller, drained: Notify::new() })
+        Arc::new(Self { slots, poller, caught: Caught::default(), drained: Notify::new() })
     }
 
     /// Sets the limit of the whole daemon. Sessions above a lower one go on.
@@ -166,6 +172,19 @@ impl Admission {
             (OverLimit::Queue, _) => of_service.waiting.push(listener),
         }
         Entry::Sleep
+    }
+
+    /// Decides about a peer that was accepted with a slot, or only to hear that there is none. A
+    /// `wait` service never sees a peer.
+    pub fn let_in(
+        &self,
+        gate: &Gate,
+        slot: Result<Permit, Refusal>,
+        peer: Option<&Address>,
+        name: PeerName<'_>,
+        world: &World,
+    ) -> Verdict {
+        gate.judge(slot, peer, name, &self.caught, world).unwrap_or_else(Verdict::Out)
     }
 
     /// The next sleeping listener for which there may be room now. Ask until there is none: one

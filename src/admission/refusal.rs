@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Refusal {
     /// The service drains: nobody new comes in.
     Draining,
+    /// The peer has touched a sensor, here or elsewhere.
+    Sensor,
     /// `allow` and `deny` do not let the peer in.
     Address,
     /// It is not the time: `access_times`.
@@ -28,8 +30,9 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them, in the order in which they are looked for.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Draining,
+        Self::Sensor,
         Self::Address,
         Self::Time,
         Self::DaemonLimit,
@@ -45,6 +48,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Draining => "draining",
+            Self::Sensor => "sensor",
             Self::Address => "address",
             Self::Time => "time",
             Self::DaemonLimit => "process_limit",

@@ -44,6 +44,12 @@ impl SourcePrefix {
         if address.is_ipv4() { self.v4 } else { self.v6 }
     }
 
+    /// The addresses of a source.
+    pub fn block(self, source: Source) -> Block {
+        let single = Block::single(source.0);
+        Block::around(source.0, self.bits(source.0)).unwrap_or(single)
+    }
+
     /// The source of an address.
     pub fn source(self, address: IpAddr) -> Source {
         let address = address.to_canonical();

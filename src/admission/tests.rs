@@ -24,12 +24,13 @@ fn enter(admission: &Arc<Admission>, service: u32, listener: u64, over_limit: Ov
 
 /// The answer for a peer without a name.
 fn let_in(
+    admission: &Admission,
     gate: &Gate,
     slot: Result<Permit, Refusal>,
     number: u8,
     world: &World,
 ) -> Result<Permit, Refusal> {
-    match gate.let_in(slot, Some(&peer(number)), PeerName::NotAsked, world) {
+    match admission.let_in(gate, slot, Some(&peer(number)), PeerName::NotAsked, world) {
         Verdict::In(permit) => Ok(permit),
         Verdict::Out(refusal) => Err(refusal),
         Verdict::Ask(_) => panic!("nobody asked for names"),
@@ -144,7 +145,7 @@ fn a_flood_from_one_source_uses_up_nothing_of_the_others() {
     let start = Instant::now();
     let come = |number, now| {
         let slot = Ok(permit(admission.enter(1, 10, &gate, now)));
-        let_in(&gate, slot, number, &World::at(now))
+        let_in(&admission, &gate, slot, number, &World::at(now))
     };
     let refused = |number, now| come(number, now).unwrap_err();
     let mut held = vec![come(1, start).unwrap(), come(1, start).unwrap()];
@@ -195,8 +196,10 @@ fn of_several_reasons_the_first_in_the_order_counts() {
         Entry::Full(refusal) => Err(refusal),
         other => panic!("{other:?}"),
     };
-    let held = let_in(&gate, enter(&gate), 2, &idle).unwrap();
-    let reason = |gate: &Gate, slot, number, world| let_in(gate, slot, number, world).unwrap_err();
+    let held = let_in(&admission, &gate, enter(&gate), 2, &idle).unwrap();
+    let reason = |gate: &Gate, slot, number, world| {
+        let_in(&admission, gate, slot, number, world).unwrap_err()
+    };
     assert_eq!(reason(&gate, Err(Refusal::Draining), 1, &at_night), Refusal::Draining);
     assert_eq!(reason(&gate, enter(&gate), 1, &at_night), Refusal::Address);
     assert_eq!(reason(&gate, enter(&gate), 2, &at_night), Refusal::Time);
@@ -212,7 +215,7 @@ fn of_several_reasons_the_first_in_the_order_counts() {
     assert_eq!(reason(&gate, enter(&gate), 2, &busy), Refusal::SourceRate);
     gate.rate_per_source = None;
     assert_eq!(reason(&gate, enter(&gate), 2, &busy), Refusal::Load);
-    assert!(let_in(&gate, enter(&gate), 2, &idle).is_ok());
+    assert!(let_in(&admission, &gate, enter(&gate), 2, &idle).is_ok());
     drop(held);
     assert_eq!(admission.in_use(1), 0, "nothing of all this is left");
 }
@@ -226,7 +229,7 @@ fn too_many_connections_make_a_pause_that_ends() {
     let come = |gate: &Gate, now| {
         let entry = admission.enter(1, 10, gate, now);
         if let Entry::Admitted(permit) = entry {
-            let_in(gate, Ok(permit), 1, &World::at(now)).unwrap();
+            let_in(&admission, gate, Ok(permit), 1, &World::at(now)).unwrap();
             return None;
         }
         match entry {
@@ -307,7 +310,7 @@ proptest! {
                             continue;
                         }
                     };
-                    if let Ok(permit) = let_in(gate, slot, source, &World::at(now)) {
+                    if let Ok(permit) = let_in(&admission, gate, slot, source, &World::at(now)) {
                         permits.push((service, source, permit));
                     }
                 }
@@ -344,7 +347,7 @@ proptest! {
         for (service, gate) in gates.iter().enumerate() {
             let service = u32::try_from(service).unwrap();
             let slot = Ok(permit(admission.enter(service, 1, gate, now)));
-            prop_assert!(let_in(gate, slot, 1, &World::at(now)).is_ok());
+            prop_assert!(let_in(&admission, gate, slot, 1, &World::at(now)).is_ok());
         }
     }
 }

@@ -2,16 +2,21 @@
 
 use std::net::IpAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::ArgMatches;
 
-use super::{FAILED, check, fail, output};
+use super::{FAILED, check, control, fail, output, table};
 use crate::admission::names;
 use crate::admission::rules::{Block, Decision, Effect, PeerName};
 use crate::config::keys::Key;
 use crate::config::suggest::did_you_mean;
 use crate::config::{self, Config, Purpose, ServiceConfig};
+use crate::control::client;
 use crate::sys::clock;
+
+/// How long the daemon may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn access(matches: &ArgMatches) -> ExitCode {
     let (path, format) = check::file(matches);
@@ -31,11 +36,9 @@ pub(super) fn access(matches: &ArgMatches) -> ExitCode {
         return fail(FAILED, format_args!("there is no service `{name}`{hint}"));
     };
     let address = address.to_canonical();
-    let (effect, why) = match explain(&config, service, address) {
-        (Effect::Allow, why) => {
-            closed(&config, service).map_or((Effect::Allow, why), |why| (Effect::Deny, why))
-        }
-        denied => denied,
+    let (effect, why) = match caught(matches, &config, address) {
+        Some(why) => (Effect::Deny, why),
+        None => explain(&config, service, address),
     };
     match effect {
         Effect::Allow => output::out(&format!("let in: {why}\n{}", limits(service, address))),
@@ -44,6 +47,20 @@ pub(super) fn access(matches: &ArgMatches) -> ExitCode {
             ExitCode::from(FAILED)
         }
     }
+}
+
+/// Whether the daemon, if it runs, refuses a peer because it has touched a sensor.
+fn caught(matches: &ArgMatches, config: &Config, address: IpAddr) -> Option<String> {
+    if config.services.iter().all(|service| service.gate.sensor.is_none()) {
+        return None;
+    }
+    let endpoint = control::endpoint(matches.get_one("control"), || config.daemon.control.clone())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let asked = async { tokio::time::timeout(PATIENCE, client::status(&endpoint)).await };
+    let status = runtime.block_on(asked).ok()?.ok()?;
+    let found = status.caught.iter().find(|caught| caught.is_about(address))?;
+    let left = table::time(found.seconds);
+    Some(format!("{} has touched a sensor, for another {left}", found.source))
 }
 
 /// Why the service is closed, if it is now.
@@ -84,8 +101,27 @@ fn limits(service: &ServiceConfig, address: IpAddr) -> String {
     lines
 }
 
-/// What happens to a peer with this address, and why.
+/// What happens to a peer with this address, and why, by the configuration alone.
 fn explain(config: &Config, service: &ServiceConfig, address: IpAddr) -> (Effect, String) {
+    let (effect, why) = by_rules(config, service, address);
+    match effect {
+        Effect::Allow => {
+            let closed = closed(config, service).or_else(|| sensor(config, service));
+            closed.map_or((Effect::Allow, why), |why| (Effect::Deny, why))
+        }
+        Effect::Deny => (effect, why),
+    }
+}
+
+/// Why nobody comes in, if the service is a sensor.
+fn sensor(config: &Config, service: &ServiceConfig) -> Option<String> {
+    let time = table::time(service.gate.sensor?.as_secs());
+    let place = config.place(service.position(Key::Sensor));
+    Some(format!("a sensor, and then everywhere for {time} ({place})"))
+}
+
+/// What `allow` and `deny` say.
+fn by_rules(config: &Config, service: &ServiceConfig, address: IpAddr) -> (Effect, String) {
     let Some(rules) = &service.gate.rules else {
         return (Effect::Allow, format!("`{}` has no rules about addresses", service.name));
     };

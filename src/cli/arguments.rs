@@ -53,9 +53,10 @@ them all. --print-config shows the same service as a file.";
 
 const ACCESS: &str = "\
 Says whether a peer with this address may use a service, and which rule of the
-configuration decides, with its place. Talks to no daemon and looks at nothing
-that changes while it runs: free slots and rates. Exit code 0 if the peer may come
-in, 1 if it is refused.";
+configuration decides, with its place. It also says what else the peer depends on:
+free slots and rates. Only if the configuration has a sensor, the running daemon is
+asked whether the peer has touched it. Exit code 0 if the peer may come in, 1 if it
+is refused.";
 
 const STOP: &str = "\
 Stops the running daemon and waits until it has ended. It accepts nothing any more;
@@ -134,7 +135,7 @@ pub(super) fn command() -> Command {
             Command::new("access")
                 .about("Say whether an address may use a service, and which rule decides")
                 .long_about(ACCESS)
-                .args([config(), format()])
+                .args([config(), format(), control()])
                 .arg(Arg::new("service").value_name("SERVICE").required(true).help("Its name"))
                 .arg(
                     Arg::new("address")

@@ -51,6 +51,7 @@ fn table(config: &Config) -> String {
             Work::Program(program) => program.path.display().to_string(),
             Work::Forward(target) => target.to_string(),
             Work::Builtin(builtin) => format!("built-in {}", builtin.name()),
+            Work::Sensor => "sensor".to_owned(),
         };
         table += &format!("{:width$}  {} -> {does}\n", service.name, listen.join(", "));
     }

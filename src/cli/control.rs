@@ -24,7 +24,8 @@ pub(super) fn status(matches: &ArgMatches) -> ExitCode {
             pretty(&status)
         } else {
             let services = table::services(&status.services).text();
-            format!("{}\n{services}", table::daemon(&status))
+            let caught = table::caught(&status.caught);
+            format!("{}\n{caught}{services}", table::daemon(&status))
         };
         Ok(output::out(&text))
     })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::control::status::{ServiceStatus, SessionStatus, Status};
+use crate::control::status::{CaughtStatus, ServiceStatus, SessionStatus, Status};
 use crate::record::format::is_unsafe;
 use crate::session::Stage;
 
@@ -59,6 +59,24 @@ pub(super) fn count_of_sessions(count: u32) -> String {
         1 => "1 session".into(),
         count => format!("{count} sessions"),
     }
+}
+
+/// A line about those who have touched a sensor, if there are any.
+pub(super) fn caught(caught: &[CaughtStatus]) -> String {
+    const SHOWN: usize = 10;
+    if caught.is_empty() {
+        return String::new();
+    }
+    let list: Vec<_> = caught
+        .iter()
+        .take(SHOWN)
+        .map(|caught| format!("{} ({})", caught.source, time(caught.seconds)))
+        .collect();
+    let more = match caught.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("refused everywhere, because of a sensor: {}{more}\n", list.join(", "))
 }
 
 /// The services.
@@ -127,7 +145,7 @@ fn addresses(service: &ServiceStatus) -> String {
 }
 
 /// `3h 5m 7s`.
-fn time(seconds: u64) -> String {
+pub(super) fn time(seconds: u64) -> String {
     humantime::format_duration(Duration::from_secs(seconds)).to_string()
 }
 

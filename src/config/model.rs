@@ -165,7 +165,7 @@ impl ServiceConfig {
     pub fn program(&self) -> Option<&Program> {
         match &self.work {
             Work::Program(program) => Some(program),
-            Work::Forward(_) | Work::Builtin(_) => None,
+            Work::Forward(_) | Work::Builtin(_) | Work::Sensor => None,
         }
     }
 
@@ -175,6 +175,7 @@ impl ServiceConfig {
             Work::Program(program) => program.io.as_str(),
             Work::Forward(_) => "forward",
             Work::Builtin(_) => "builtin",
+            Work::Sensor => "sensor",
         }
     }
 
@@ -193,6 +194,8 @@ pub enum Work {
     Forward(Target),
     /// `builtin`: inetd answers by itself.
     Builtin(Builtin),
+    /// `sensor`: nobody ever comes in; [`Gate::sensor`] says what happens to who tries.
+    Sensor,
 }
 
 /// Where connections are relayed to.

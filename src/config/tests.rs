@@ -308,7 +308,7 @@ fn xinetd_is_read_with_its_defaults_and_folders() {
         return;
     }
     let config = good("xinetd.conf", "auto");
-    assert_eq!(names(&config), ["upper", "tunnel", "echo-stream"]);
+    assert_eq!(names(&config), ["upper", "tunnel", "trap", "echo-stream"]);
     let upper = service(&config, "upper");
     assert_eq!(listens(upper), ["tcp://[::]:7001"]);
     assert_eq!(argv(upper), ["upper", "-c", "exit"]);
@@ -323,6 +323,9 @@ fn xinetd_is_read_with_its_defaults_and_folders() {
     let tunnel = service(&config, "tunnel");
     let target = Target::Inet { host: "127.0.0.1".into(), port: 80 };
     assert_eq!((&tunnel.work, tunnel.max_sessions), (&Work::Forward(target), None));
+    let trap = service(&config, "trap");
+    assert_eq!(trap.work, Work::Sensor);
+    assert_eq!(trap.gate.sensor, Some(Duration::from_secs(365 * 24 * 3600)));
     let echo = service(&config, "echo-stream");
     assert_eq!(listens(echo), ["tcp://0.0.0.0:7"]);
     assert_eq!(echo.work, Work::Builtin(Builtin::Echo));

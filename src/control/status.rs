@@ -2,10 +2,13 @@
 //! promise, and docs/control.md describes them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::admission::rules::Block;
 use crate::front::Front;
 use crate::service::Service;
 use crate::session::{Session, SessionId, Stage};
@@ -28,8 +31,19 @@ pub struct Status {
     pub sessions: u32,
     /// Sessions of all services at a time at the most; none is no limit.
     pub max_sessions: Option<u32>,
+    /// Who may not come in anywhere, because of a sensor.
+    pub caught: Vec<CaughtStatus>,
     /// Its services, by name.
     pub services: Vec<ServiceStatus>,
+}
+
+/// A source that has touched a sensor.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CaughtStatus {
+    /// An address, or the network around it.
+    pub source: String,
+    /// For how many more seconds it may not come in.
+    pub seconds: u64,
 }
 
 /// A service.
@@ -85,6 +99,24 @@ pub struct SessionStatus {
     pub io: String,
     /// How far it is on its way to the end.
     pub state: Stage,
+}
+
+impl CaughtStatus {
+    /// Whether it is about this address.
+    pub fn is_about(&self, address: IpAddr) -> bool {
+        let (first, bits) = self.source.split_once('/').unwrap_or((&self.source, "128"));
+        let block = first.parse().ok().zip(bits.parse().ok());
+        let block = block.and_then(|(first, bits): (IpAddr, u8)| {
+            Block::around(first, bits.min(if first.is_ipv4() { 32 } else { 128 })).ok()
+        });
+        block.is_some_and(|block| block.contains(address))
+    }
+}
+
+impl From<(Block, Duration)> for CaughtStatus {
+    fn from((source, left): (Block, Duration)) -> Self {
+        Self { source: source.to_string(), seconds: left.as_secs() }
+    }
 }
 
 impl ServiceStatus {

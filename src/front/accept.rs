@@ -68,7 +68,7 @@ impl Front {
                 self.arm(listener);
                 return;
             }
-            match gate.let_in(slot, None, PeerName::NotAsked, &world) {
+            match self.admission.let_in(gate, slot, None, PeerName::NotAsked, &world) {
                 Verdict::In(permit) | Verdict::Ask(permit) => {
                     self.start_wait_server(listener, service, setup, permit);
                     return;
@@ -81,7 +81,7 @@ impl Front {
         let names = if gate.resolve { local() } else { None };
         let names = names.and_then(|local| self.names.known_both(&peer, &local, now));
         let name = names.as_ref().map_or(PeerName::NotAsked, HostNames::peer);
-        let (permit, asked) = match gate.let_in(slot, Some(&peer), name, &world) {
+        let (permit, asked) = match self.admission.let_in(gate, slot, Some(&peer), name, &world) {
             Verdict::In(permit) => (permit, true),
             Verdict::Ask(permit) => (permit, false),
             Verdict::Out(refusal) => {
@@ -108,7 +108,7 @@ impl Front {
         let Arrival { id, service, setup, permit, near, peer, local, names, tries } = arrival;
         let gate = &setup.config.gate;
         let world = World::at(Instant::now());
-        match gate.let_in(Ok(permit), Some(&peer), names.peer(), &world) {
+        match self.admission.let_in(gate, Ok(permit), Some(&peer), names.peer(), &world) {
             Verdict::In(permit) | Verdict::Ask(permit) => {
                 let arrival =
                     Arrival { id, service, setup, permit, near, peer, local, names, tries };

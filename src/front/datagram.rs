@@ -96,7 +96,8 @@ impl Front {
         };
         let peer = Address::from(sender);
         // Names are not asked for here: the configuration refuses that.
-        match gate.let_in(slot, Some(&peer), PeerName::NotAsked, &World::at(now)) {
+        let world = World::at(now);
+        match self.admission.let_in(gate, slot, Some(&peer), PeerName::NotAsked, &world) {
             Verdict::In(permit) | Verdict::Ask(permit) => {
                 let (service, setup) = (Arc::clone(service), Arc::clone(setup));
                 self.start_wait_server(listener, service, setup, permit);
@@ -154,7 +155,8 @@ impl Front {
             }
             Entry::Sleep => Err(Refusal::ServiceLimit),
         };
-        match gate.let_in(slot, Some(peer), PeerName::NotAsked, &World::at(now)) {
+        let world = World::at(now);
+        match self.admission.let_in(&gate, slot, Some(peer), PeerName::NotAsked, &world) {
             Verdict::In(permit) | Verdict::Ask(permit) => Ok(permit),
             Verdict::Out(refusal) => Err(refusal),
         }

@@ -194,7 +194,8 @@ impl Front {
     fn relay_only(self: &Arc<Self>, arrival: Arrival) {
         let Arrival { id, service, setup, permit, near, peer, .. } = arrival;
         let far = match &setup.config.work {
-            Work::Program(_) => return, // Its settings have what starts it.
+            // What starts a program is in its settings, and nobody comes into a sensor.
+            Work::Program(_) | Work::Sensor => return,
             Work::Forward(target) => Far::Server(target.clone()),
             Work::Builtin(builtin) => Far::Builtin(builtin.clone()),
         };

@@ -1,10 +1,11 @@
 //! What clients of the control endpoint ask for.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::{Supervisor, Timer};
 use crate::config::suggest::did_you_mean;
-use crate::control::status::{SessionStatus, Sessions, Status};
+use crate::control::status::{CaughtStatus, SessionStatus, Sessions, Status};
 use crate::control::{Action, Command, Reply, Size};
 use crate::reap::{Step, step};
 use crate::record::event::{self, Event};
@@ -41,6 +42,7 @@ impl Supervisor {
     fn status(&self) -> Status {
         let (at, time) = self.began;
         let (sessions, max_sessions) = self.front.admission.together();
+        let caught = self.front.admission.caught.list(Instant::now());
         Status {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -49,6 +51,7 @@ impl Supervisor {
             seconds: at.elapsed().as_secs(),
             sessions,
             max_sessions,
+            caught: caught.into_iter().map(CaughtStatus::from).collect(),
             services: self.listeners.describe(None),
         }
     }

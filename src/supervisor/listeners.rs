@@ -219,6 +219,9 @@ impl Listeners {
     ) -> Result<Vec<(Instant, PendingId)>, ApplyError> {
         let planned = self.plan(config)?;
         self.front.admission.set_limit(config.daemon.max_sessions);
+        if config.services.iter().all(|service| service.gate.sensor.is_none()) {
+            self.front.admission.caught.clear();
+        }
         let pending = self.commit(planned);
         self.drop_unclaimed();
         Ok(pending)

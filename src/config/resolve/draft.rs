@@ -167,6 +167,7 @@ impl Draft {
             Key::Rate => self.gate.rate = admission::rate(check)?,
             Key::RatePerSource => self.gate.rate_per_source = admission::rate(check)?,
             Key::Resolve => self.gate.resolve = check.boolean()?,
+            Key::Sensor => self.gate.sensor = Some(check.duration(Duration::ZERO..=YEAR, false)??),
             Key::AccessTimes => self.gate.schedule = Some(admission::schedule(check)?),
             Key::MaxLoad => self.gate.max_load = admission::load(check)?,
             Key::Banner => self.gate.banner = Some(admission::banner(check, sources)?),

@@ -11,6 +11,7 @@ mod environment;
 mod limits;
 mod listen;
 mod log;
+mod peers;
 mod program;
 mod relay;
 mod words;
@@ -37,7 +38,6 @@ use super::{Config, Io, Purpose, ServiceConfig, SocketOptions, Work};
 use crate::admission::Gate;
 use crate::listener::endpoint::Endpoint;
 use crate::sys::socket::has_ipv6;
-use crate::sys::{FAMILY, Family};
 
 /// Checks everything. `origin` is what the configuration as a whole is written in; `cwd` is where
 /// programs run if nothing is said, instead of the system's default.
@@ -82,10 +82,6 @@ pub(crate) fn resolve(
         _ => Err(report),
     }
 }
-
-/// Keys about the addresses of peers.
-const OF_PEERS: [Key; 6] =
-    [Key::Allow, Key::Deny, Key::Resolve, Key::MaxPerSource, Key::SourcePrefix, Key::RatePerSource];
 
 struct Resolver {
     sources: Sources,
@@ -171,7 +167,7 @@ impl Resolver {
             return;
         }
         let written = |key| draft.span(key).is_some();
-        let other = written(Key::Builtin) || written(Key::Forward);
+        let other = [Key::Builtin, Key::Forward, Key::Sensor].into_iter().any(written);
         let name = &raw.name.value;
         let mut missing = |what: &str, help: &str| {
             let message = format!("service `{name}` has no `{what}`");
@@ -184,87 +180,6 @@ impl Resolver {
             missing(
                 "run",
                 "say what it runs: run = [\"program\", \"argument\"]; or use `forward` or `builtin`",
-            );
-        }
-    }
-
-    /// Keys that do nothing for this service, if they are its own and not a default.
-    fn useless(&mut self, raw: &RawService, draft: &Draft, listen: &[Endpoint]) {
-        if listen.is_empty() {
-            return;
-        }
-        let has_file = listen.iter().any(|endpoint| matches!(endpoint, Endpoint::Unix(_)));
-        let has_pipe = listen.iter().any(is_pipe);
-        let has_addresses = listen.iter().any(|endpoint| matches!(endpoint, Endpoint::Tcp { .. }));
-        for entry in &raw.entries {
-            let why = match (entry.key, FAMILY) {
-                (Key::SocketUser | Key::SocketGroup, Family::Windows) if !has_file && !has_pipe => {
-                    "listens on no named pipe"
-                }
-                (Key::SocketMode | Key::SocketUser | Key::SocketGroup, Family::Unix)
-                    if !has_file =>
-                {
-                    "listens on no Unix socket with a file"
-                }
-                (key, family) if OF_PEERS.contains(&key) && !has_addresses => match family {
-                    Family::Unix => {
-                        "has only peers without an address: `socket_mode` says who may connect"
-                    }
-                    Family::Windows => {
-                        "has only peers without an address: `socket_user` says who may connect"
-                    }
-                },
-                (Key::Profile, _) if draft.profile && draft.user.is_none() => {
-                    "has no `user`: it runs as the user that inetd runs as"
-                }
-                _ => continue,
-            };
-            if entry.key.info().availability.obstacle().is_none() {
-                let message = format!("`{}` has no effect", entry.key.name());
-                let label = format!("`{}` {why}", raw.name.value);
-                self.problems.push(Problem::warning(entry.name, message).label(label));
-            }
-        }
-    }
-
-    /// A `wait` program accepts its connections itself: nobody here ever sees a peer, and a rule
-    /// that is not kept must not look as if it were.
-    fn without_peers(&mut self, draft: &Draft, listen: &[Endpoint]) {
-        // Of datagrams the sender of the first one is known.
-        if listen.iter().all(Endpoint::is_datagram) {
-            return;
-        }
-        let demands = [
-            (Key::Allow, true),
-            (Key::Deny, true),
-            (Key::Resolve, draft.gate.resolve),
-            (Key::MaxPerSource, draft.gate.max_per_source.is_some()),
-            (Key::RatePerSource, draft.gate.rate_per_source.is_some()),
-            (Key::Banner, draft.gate.banner.is_some()),
-        ];
-        for (key, demands) in demands {
-            if let (true, true, Some(span)) = (draft.wait, demands, draft.span(key)) {
-                let message = format!("`{}` cannot be used with `wait`", key.name());
-                self.problems.push(
-                    Problem::error(span, message)
-                        .fact("a `wait` program accepts its connections itself")
-                        .help("let the program, or a firewall, look at its peers"),
-                );
-            }
-        }
-    }
-
-    /// A datagram does not wait for a name server.
-    fn nothing_to_look_up(&mut self, draft: &Draft, listen: &[Endpoint]) {
-        let datagram = listen.iter().find(|endpoint| endpoint.is_datagram());
-        if let (true, Some(datagram), Some(span)) =
-            (draft.gate.resolve, datagram, draft.span(Key::Resolve))
-        {
-            let message = format!("`resolve` cannot be used with {datagram}");
-            self.problems.push(
-                Problem::error(span, message)
-                    .fact("a datagram does not wait for a name server")
-                    .help("use rules with addresses, or a service of its own for tcp://"),
             );
         }
     }

@@ -26,7 +26,7 @@ const LARGEST_QUOTES: u64 = 1 << 20;
 impl Resolver {
     /// What the service does; what is wrong with it is a problem.
     pub(super) fn work(&mut self, raw: &RawService, draft: &Draft) -> Option<Work> {
-        let ways = [Key::Run, Key::Forward, Key::Builtin];
+        let ways = [Key::Run, Key::Forward, Key::Builtin, Key::Sensor];
         let written: Vec<_> =
             ways.into_iter().filter_map(|key| Some((key, draft.span(key)?))).collect();
         if let [(first, at), (second, again), ..] = written[..] {
@@ -45,6 +45,9 @@ impl Resolver {
         self.no_program(raw, draft);
         if let Some(builtin) = &draft.builtin {
             return Some(Work::Builtin(builtin.clone()));
+        }
+        if draft.gate.sensor.is_some() {
+            return Some(Work::Sensor);
         }
         let text = draft.forward.as_ref()?;
         match self.names.target(&text.value) {
@@ -84,7 +87,7 @@ impl Resolver {
 
     /// Keys of a program for a service that has none, if they are its own and not a default.
     fn no_program(&mut self, raw: &RawService, draft: &Draft) {
-        if draft.builtin.is_none() && draft.forward.is_none() {
+        if draft.builtin.is_none() && draft.forward.is_none() && draft.gate.sensor.is_none() {
             return;
         }
         for entry in &raw.entries {

@@ -174,6 +174,10 @@ impl Translation<'_> {
     }
 
     fn program(&mut self) {
+        if self.has_word("flags", "SENSOR") {
+            self.sensor();
+            return;
+        }
         if self.has_word("type", "INTERNAL") {
             let kind = self.name.clone();
             self.add(Key::Builtin, kind.span, Data::Text(kind.value));
@@ -191,9 +195,7 @@ impl Translation<'_> {
             return;
         }
         let Some(server) = self.settings.get("server").map(Given::one) else {
-            if !self.has_word("flags", "SENSOR") {
-                self.missing("server", "the absolute path of the program");
-            }
+            self.missing("server", "the absolute path of the program");
             return;
         };
         let mut words = self.words("server_args");
@@ -210,6 +212,23 @@ impl Translation<'_> {
         }
         let run = std::iter::once(server.clone()).chain(words).map(text).collect();
         self.add(Key::Run, server.span, Data::List(run));
+    }
+
+    /// xinetd.conf(5), "SENSOR": "xinetd will [...] consider the server attribute to be INTERNAL no
+    /// matter what is typed on the same line"; "deny_time": "FOREVER, NEVER, and a numeric value",
+    /// which is minutes. FOREVER is until xinetd ends; a year comes near that.
+    fn sensor(&mut self) {
+        let given = self.settings.get("deny_time").map(|given| given.one().clone());
+        let word = given.unwrap_or(Word { value: "NEVER".to_owned(), span: self.name.span });
+        let time = match word.value.to_ascii_uppercase().as_str() {
+            "FOREVER" => Some("365days".to_owned()),
+            "NEVER" => Some("0s".to_owned()),
+            minutes => minutes.parse().ok().map(|minutes: u32| format!("{minutes}m")),
+        };
+        match time {
+            Some(time) => self.add(Key::Sensor, word.span, Data::Text(time)),
+            None => self.wrong("deny_time", &word, "minutes, FOREVER or NEVER"),
+        }
     }
 
     fn identity(&mut self) {

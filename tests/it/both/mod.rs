@@ -24,6 +24,7 @@ mod records;
 mod relay;
 mod reload;
 mod selftest;
+mod sensor;
 mod serve;
 mod stderr;
 mod stdio;
