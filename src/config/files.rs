@@ -252,8 +252,10 @@ impl Files {
         let text = Arc::clone(&self.raw.sources.get(file).text);
         if let Some(at) = text.find('\0') {
             let span = Span::new(file, at..at + 1);
-            let problem = Problem::error(span, "this is not a text file");
-            self.raw.problems.push(problem.label("a text has no NUL character"));
+            let problem = Problem::error(span, "this is not a text file in the encoding UTF-8")
+                .label("a text has no NUL character");
+            let help = "save it as UTF-8; PowerShell 5 writes UTF-16 without `-Encoding utf8`";
+            self.raw.problems.push(problem.help(help));
             return;
         }
         if let Some(at) = invalid {
