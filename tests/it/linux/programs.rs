@@ -1,7 +1,7 @@
 //! Processes, as Linux shows them.
 
 use crate::harness::unix::is_alive;
-use crate::harness::{Daemon, Lifeline, probe, service, wait_until};
+use crate::harness::{Daemon, Lifeline, example, probe, service, wait_until};
 
 #[test]
 fn the_pid_in_the_record_is_the_program() {
@@ -53,4 +53,13 @@ fn a_program_whose_client_is_gone_gets_the_end_of_its_input() {
     assert_eq!(client.line(), "ready 1");
     drop(client);
     assert_eq!(&daemon.record("EXIT", |_| true)["status"], "0");
+}
+
+#[test]
+fn the_example_in_python() {
+    let mut program = vec!["python3".to_owned(), "-u".to_owned()];
+    program.extend(example("windows/greet.py"));
+    let daemon = Daemon::run(&service("greet", &program, ""));
+    let answer = daemon.ask("greet", "Ann\r\n");
+    assert_eq!(answer, "Hello Ann, you come from 127.0.0.1.\n");
 }

@@ -4,6 +4,7 @@
 mod accounts;
 mod handles;
 mod isolation;
+mod manual;
 mod pipes;
 mod programs;
 mod relay;
