@@ -112,7 +112,7 @@ mod tests {
             Action::Resume("x".into()),
             Action::Kill(7),
         ];
-        assert_eq!(actions.collect::<Vec<_>>(), expected);
+        assert_eq!(actions.collect::<Vec<_>>(), expected.map(Wanted::Action));
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! Services without limits, and limits that this machine cannot keep.
 
-use std::sync::Arc;
-
 use super::{Finding, Findings, Machine};
 use crate::config::keys::Key;
-use crate::config::{Config, ServiceConfig, Stderr};
+use crate::config::{Config, Io, ServiceConfig, Stderr, Work};
 use crate::listener::endpoint::Endpoint;
 
 /// Descriptors that the daemon has for itself: logs, queues, the control endpoint.
@@ -17,10 +15,12 @@ pub(super) fn check(config: &Config, machine: &Machine, findings: &mut Findings)
         unlimited(config, service, findings);
         backlog(config, machine, service, findings);
     }
-    let Some(sessions) = sessions(config) else { return };
-    descriptors(config, machine, sessions, findings);
-    processes(machine, sessions, findings);
-    desktop_heap(machine, sessions, findings);
+    descriptors(config, machine, findings);
+    let Some(programs) = most(config, |service| u64::from(service.program().is_some())) else {
+        return;
+    };
+    processes(machine, programs, findings);
+    desktop_heap(machine, programs, findings);
 }
 
 fn unlimited(config: &Config, service: &ServiceConfig, findings: &mut Findings) {
@@ -33,7 +33,8 @@ fn unlimited(config: &Config, service: &ServiceConfig, findings: &mut Findings) 
         );
     }
     let is_public = service.listen.iter().any(is_public);
-    if service.session_timeout.is_none() && is_public && !service.wait {
+    let has_timeout = service.session_timeout.or(service.idle_timeout).is_some();
+    if !has_timeout && is_public && !service.wait {
         findings.add(
             Finding::note("a service on a public address has no `session_timeout`")
                 .why("a peer that connects and does nothing keeps its session for ever")
@@ -65,26 +66,44 @@ fn backlog(config: &Config, machine: &Machine, service: &ServiceConfig, findings
     }
 }
 
-/// How many sessions there can be at a time.
-fn sessions(config: &Config) -> Option<u64> {
-    let each = |service: &Arc<ServiceConfig>| {
+/// How much all sessions at a time need, if one session of a service needs `each`; nothing if
+/// there is no limit.
+fn most(config: &Config, each: impl Fn(&ServiceConfig) -> u64) -> Option<u64> {
+    let sessions = |service: &ServiceConfig| {
         if service.wait { Some(1) } else { service.max_sessions.map(u64::from) }
     };
-    let all: Option<u64> = config.services.iter().map(each).sum();
-    match (all, config.daemon.max_sessions.map(u64::from)) {
+    let services = || config.services.iter().map(|service| &**service);
+    let all: Option<u64> = services().map(|it| Some(sessions(it)? * each(it))).sum();
+    let limit = config
+        .daemon
+        .max_sessions
+        .map(|limit| u64::from(limit) * services().map(&each).max().unwrap_or(0));
+    match (all, limit) {
         (Some(all), Some(limit)) => Some(all.min(limit)),
         (all, limit) => all.or(limit),
     }
 }
 
-fn descriptors(config: &Config, machine: &Machine, sessions: u64, findings: &mut Findings) {
+/// How many descriptors the daemon has for one session.
+fn descriptors_of(service: &ServiceConfig) -> u64 {
+    match &service.work {
+        Work::Program(program) => {
+            let relay = if program.io == Io::Socket { 0 } else { 2 };
+            1 + relay + u64::from(program.stderr == Stderr::Log)
+        }
+        // Both connections.
+        Work::Forward(_) => 2,
+        Work::Builtin(_) | Work::Sensor => 1,
+    }
+}
+
+fn descriptors(config: &Config, machine: &Machine, findings: &mut Findings) {
     let Some(limit) = machine.descriptors else { return };
-    // Each session has the process itself, and a pipe if its errors are logged.
-    let mut programs = config.services.iter().filter_map(|service| service.program());
-    let logged = programs.any(|program| program.stderr == Stderr::Log);
-    let each = if logged { 2 } else { 1 };
     let listeners: u64 = config.services.iter().map(|service| service.listen.len() as u64).sum();
-    let needed = sessions * each + listeners + OWN_DESCRIPTORS;
+    let (Some(sessions), Some(needed)) = (most(config, |_| 1), most(config, descriptors_of)) else {
+        return;
+    };
+    let needed = needed + listeners + OWN_DESCRIPTORS;
     if needed > limit {
         findings.add(
             Finding::warning("the limit on descriptors is too low for `max_sessions`")
@@ -185,6 +204,8 @@ mod tests {
         assert!(finding.why.starts_with("100 sessions and 1 listeners need about 165"));
         let logged = format!("{toml}stderr = 'log'\n");
         assert!(one(&logged, &machine(165)).why.contains("about 265"));
+        let relayed = format!("{logged}io = 'pipe'\n");
+        assert!(one(&relayed, &machine(165)).why.contains("about 465"));
         // The limit of the daemon counts, too.
         let limited = format!("[daemon]\nmax_sessions = 10\n{toml}");
         assert!(whats(&limited, &machine(75)).is_empty());

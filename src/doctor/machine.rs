@@ -2,13 +2,17 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
 use super::{Finding, Findings};
 use crate::config::keys::Key;
-use crate::config::{Config, Position};
+use crate::config::{Config, LogTarget, Position, SocketOptions};
 use crate::listener::endpoint::Endpoint;
-use crate::sys::{DesktopHeap, Listening, desktop, machine, socket};
+use crate::sys::socket::ListenSocket;
+use crate::sys::{
+    DesktopHeap, Installed, Listening, desktop, machine, service, socket, system_log,
+};
 
 /// A clock may be this much behind the one of the machine that our executable was made on.
 const TOLERANCE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -32,6 +36,12 @@ pub struct Machine {
     pub(super) processes: Option<(u64, &'static str)>,
     /// What the programs of a service share on Windows.
     pub(super) desktop_heap: Option<DesktopHeap>,
+    /// Why the log cannot go where the configuration wants it, if it is a log of the system.
+    pub(super) log: Option<String>,
+    /// The daemon as a service of the system.
+    pub(super) service: Option<Installed>,
+    /// Whether a program can have a connection as standard input and output.
+    pub(super) gives_files: bool,
     pub(super) has_ipv6: bool,
     pub(super) clock: Clock,
 }
@@ -68,6 +78,12 @@ impl Machine {
             backlog: machine::backlog_limit(),
             processes: machine::process_limit(),
             desktop_heap: desktop::heap(),
+            log: config.and_then(|config| match config.daemon.log.target {
+                LogTarget::System(kind) => system_log::obstacle(kind),
+                _ => None,
+            }),
+            service: service::installed(),
+            gives_files: gives_files().unwrap_or(true),
             has_ipv6: socket::has_ipv6(),
             clock: Clock {
                 now: SystemTime::now(),
@@ -76,6 +92,13 @@ impl Machine {
             },
         }
     }
+}
+
+/// Asks a listener on the loopback interface.
+fn gives_files() -> io::Result<bool> {
+    let address = (Ipv4Addr::LOCALHOST, 0).into();
+    let endpoint = Endpoint::Tcp { address, only_v6: false };
+    Ok(ListenSocket::bind(&endpoint, &SocketOptions::default())?.gives_files())
 }
 
 fn ports(config: Option<&Config>) -> HashSet<u16> {
@@ -124,6 +147,16 @@ pub(super) fn check(machine: &Machine, findings: &mut Findings) {
                 .help("run a time service: `timedatectl set-ntp true`, chrony or ntpd"),
         );
     }
+    if !machine.gives_files {
+        findings.add(
+            Finding::warning("a network filter of this machine gives sockets that are no files")
+                .why(
+                    "no program can have such a socket as its standard input, so all connections \
+                     are relayed, and Inetd_SOCK is missing",
+                )
+                .help("`netsh winsock show catalog` names the filter (an LSP): remove it"),
+        );
+    }
     if !machine.has_ipv6 {
         findings.add(
             Finding::note("this machine has no IPv6")
@@ -157,6 +190,13 @@ mod tests {
         let mut machine = healthy();
         machine.clock.is_kept = Some(false);
         assert_eq!(found(&machine), ["note: nobody keeps the clock of this machine right"]);
+    }
+
+    #[test]
+    fn sockets_that_are_no_files_are_told() {
+        let machine = Machine { gives_files: false, ..healthy() };
+        let what = "warning: a network filter of this machine gives sockets that are no files";
+        assert_eq!(found(&machine), [what]);
     }
 
     #[test]

@@ -9,10 +9,13 @@ mod buffering;
 mod executable;
 mod finding;
 mod limits;
+mod log;
 mod machine;
 mod ports;
 mod programs;
+mod runtimes;
 pub mod selftest;
+mod service;
 #[cfg(test)]
 mod testing;
 mod writable;
@@ -27,13 +30,16 @@ use crate::config::{self, Config, FileFormat, Purpose, Report, Severity};
 type Check = fn(&Config, &Machine, &mut Findings);
 
 /// All of them, in the order in which their findings are told.
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 9] = [
     programs::check,
+    runtimes::check,
     arguments::check,
     writable::check,
     ports::check,
     limits::check,
     buffering::check,
+    log::check,
+    service::check,
 ];
 
 /// What was found.

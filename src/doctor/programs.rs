@@ -7,7 +7,7 @@ use super::executable::{Kind, elf_processor, kind, pe_processor};
 use super::{Finding, Findings, Machine};
 use crate::config::keys::Key;
 use crate::config::{Config, Program};
-use crate::sys::{FAMILY, Family, machine, program, trust};
+use crate::sys::{FAMILY, Family, Use, machine, program, trust};
 
 pub(super) fn check(config: &Config, _: &Machine, findings: &mut Findings) {
     for service in &config.services {
@@ -17,8 +17,7 @@ pub(super) fn check(config: &Config, _: &Machine, findings: &mut Findings) {
         if let Some(finding) = kind.as_ref().and_then(|kind| startable(program, kind)) {
             findings.add(finding.at(config, service, Key::Run));
         }
-        let is_script = matches!(kind, Some(Kind::Script { .. }));
-        if let Some(finding) = reachable(program, is_script) {
+        if let Some(finding) = reachable(program, purpose(kind.as_ref())) {
             findings.add(finding.at(config, service, Key::User));
         }
     }
@@ -40,9 +39,16 @@ fn startable(program: &Program, kind: &Kind) -> Option<Finding> {
                     .help("install these libraries, or a program that was built for this system"),
             )
         }
-        (Kind::Pe { processor, .. }, Family::Windows) => {
+        (Kind::Pe { processor, has_windows }, Family::Windows) => {
             let (name, runs) = pe_processor(*processor);
-            (!runs).then(|| foreign(program, &name))
+            if !runs {
+                return Some(foreign(program, &name));
+            }
+            has_windows.then(|| {
+                Finding::warning(format!("{path} is a program with windows"))
+                    .why("such programs do not use standard input and output as a rule")
+                    .help("is there a console version of it? (python.exe, not pythonw.exe)")
+            })
         }
         (Kind::Script { interpreter, argument }, Family::Unix) => {
             script(program, interpreter, argument)
@@ -99,17 +105,21 @@ fn script(program: &Program, interpreter: &str, argument: &str) -> Option<Findin
     })
 }
 
+/// What has to be possible with a program of this kind.
+pub(super) fn purpose(kind: Option<&Kind>) -> Use {
+    if matches!(kind, Some(Kind::Script { .. })) { Use::Interpret } else { Use::Run }
+}
+
 /// What the user of a program cannot get at.
-fn reachable(program: &Program, is_script: bool) -> Option<Finding> {
+fn reachable(program: &Program, purpose: Use) -> Option<Finding> {
     let identity = program.identity.as_ref()?;
     let path = program.path.display();
-    let obstacle = trust::obstacle(&program.path, identity, is_script).ok()??;
-    let place = obstacle.display();
-    let user = &identity.name;
-    let why = match (obstacle.is_dir(), is_script) {
+    let obstacle = trust::obstacle(&program.path, identity, purpose).ok()??;
+    let (place, user) = (obstacle.display(), &identity.name);
+    let why = match (obstacle.is_dir(), purpose) {
         (true, _) => format!("that user may not look into the folder {place}"),
-        (false, true) => format!("that user may not execute and read {place}"),
-        (false, false) => format!("that user may not execute {place}"),
+        (false, Use::Interpret) => format!("that user may not execute and read {place}"),
+        (false, Use::Run | Use::Read) => format!("that user may not execute {place}"),
     };
     Some(
         Finding::error(format!("{path} cannot be started as the user `{user}`"))

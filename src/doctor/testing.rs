@@ -21,6 +21,9 @@ pub(super) fn healthy() -> Machine {
         backlog: None,
         processes: None,
         desktop_heap: None,
+        log: None,
+        service: None,
+        gives_files: true,
         has_ipv6: true,
         clock: Clock { now: SystemTime::now(), executable: None, is_kept: None },
     }

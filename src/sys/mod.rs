@@ -355,6 +355,30 @@ pub struct Outsider {
     pub owner: bool,
 }
 
+/// What somebody wants to do with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Read it.
+    Read,
+    /// Run it.
+    Run,
+    /// Run it, and let its interpreter read it.
+    Interpret,
+}
+
+/// The service of the system, as it is installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// Its command line, as it was registered.
+    pub command: String,
+    /// Who it runs as; `None` may do everything.
+    pub account: Option<identity::Identity>,
+    /// Whether it starts at boot.
+    pub at_boot: bool,
+    /// Whether it runs.
+    pub running: bool,
+}
+
 /// What is installed as a service of the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installation {

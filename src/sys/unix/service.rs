@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::identity;
-use crate::sys::{Installation, ServiceError, ServiceStatus, StartMode};
+use crate::sys::{Installation, Installed, ServiceError, ServiceStatus, StartMode};
 
 /// What gives the rights to do all this, for an error message.
 pub const RIGHTS: &str = "be root, for example with sudo";
@@ -105,6 +105,29 @@ pub(super) fn account() -> Option<u32> {
 
 fn account_of(unit: &str) -> Option<u32> {
     identity::user_id(unit.lines().find_map(|line| line.strip_prefix("User="))?).ok()
+}
+
+/// The service as it is installed; nothing if it is not.
+pub fn installed() -> Option<Installed> {
+    let unit = std::fs::read_to_string(PATH).ok()?;
+    let properties = "--property=ActiveState,MainPID,UnitFileState,User";
+    // Without systemd the unit is there, and nothing runs it.
+    let shown = systemctl("look at the service", &["show", UNIT, properties]).unwrap_or_default();
+    Some(installed_as(&unit, &shown))
+}
+
+/// What a unit and the properties that `systemctl show` prints tell.
+fn installed_as(unit: &str, shown: &str) -> Installed {
+    let value =
+        |name: &str| unit.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    let command = value("ExecStart").unwrap_or_default().replace("%%", "%").replace("$$", "$");
+    let account = identity::resolve(value("User"), None, None).ok().flatten();
+    Installed {
+        command,
+        account,
+        at_boot: shown.lines().any(|line| line == "UnitFileState=enabled"),
+        running: status_of(shown).running,
+    }
 }
 
 /// systemd runs `inetd run`; there is no other form of the program for a service.
@@ -323,6 +346,19 @@ mod tests {
             Installation { account: Some("no-such-account".into()), ..installation() };
         let error = plan(&installation).unwrap_err();
         assert!(matches!(error, ServiceError::UnknownAccount(_)), "{error}");
+    }
+
+    #[test]
+    fn an_installed_unit_is_understood() {
+        let unit = unit(&installation(), 257).unwrap();
+        let installed = installed_as(&unit, "ActiveState=active\nUnitFileState=enabled\n");
+        let command = r#""/opt/my tools/inetd" run --config "/etc/inetd/100%\"$HOME\\.toml""#;
+        assert_eq!(installed.command, command);
+        assert!(installed.running && installed.at_boot);
+        assert_eq!(installed.account, None);
+        let other = installed_as("User=nobody\nExecStart=inetd run\n", "");
+        assert!(!other.running && !other.at_boot);
+        assert_eq!(other.account.map(|account| account.name).as_deref(), Some("nobody"));
     }
 
     #[test]

@@ -144,6 +144,14 @@ impl SystemLog {
     }
 }
 
+/// Why a log of this kind does not work here, and what to do about it; nothing if it does.
+pub fn obstacle(kind: Kind) -> Option<String> {
+    let path = SystemLog::new(kind).path;
+    let error = UnixDatagram::unbound().and_then(|socket| socket.connect(&path)).err()?;
+    let path = path.display();
+    Some(format!("{path}: {error} (start the daemon that serves it, or choose another target)"))
+}
+
 /// Tells of an event that nobody would hear of otherwise.
 pub fn last_words(record: &Record<'_>) {
     // There is nobody left to tell if this fails.

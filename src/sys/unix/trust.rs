@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 
 use super::identity::{self, Identity};
-use crate::sys::Outsider;
+use crate::sys::{Outsider, Use};
 
 const WRITABLE_BY_OTHERS: u32 = 0o002;
 const WRITABLE_BY_GROUP: u32 = 0o020;
@@ -54,18 +54,22 @@ pub fn outsiders(path: &Path, trusted: Option<&Identity>) -> io::Result<Vec<Outs
     Ok(found)
 }
 
-/// What keeps `identity` from running the program `path`, or from reading it too if it is a
-/// `script`: the file, or a folder on the way to it.
+/// What keeps `identity` from using the file `path`: the file, or a folder on the way to it.
 ///
 /// # Errors
 /// The file, or a folder above it, cannot be looked at.
-pub fn obstacle(path: &Path, identity: &Identity, script: bool) -> io::Result<Option<PathBuf>> {
+pub fn obstacle(path: &Path, identity: &Identity, purpose: Use) -> io::Result<Option<PathBuf>> {
     if identity.user == 0 {
         return Ok(None);
     }
     for place in places(path)? {
         let file = std::fs::metadata(&place)?;
-        let needed = if file.is_file() && script { READ | EXECUTE } else { EXECUTE };
+        let needed = match purpose {
+            _ if file.is_dir() => EXECUTE,
+            Use::Read => READ,
+            Use::Run => EXECUTE,
+            Use::Interpret => READ | EXECUTE,
+        };
         if rights(&file, identity) & needed != needed && !has_access_list(&place) {
             return Ok(Some(place));
         }
@@ -223,13 +227,13 @@ mod tests {
         let (top, path) = file(0o711, 0o755);
         let top = top.path();
         close_to_others(top);
-        let obstacle = |id, script| obstacle(&path, &user(id), script).unwrap();
+        let obstacle = |id, purpose| obstacle(&path, &user(id), purpose).unwrap();
         if rustix::process::geteuid().is_root() {
-            assert_eq!(obstacle(12_345, false).unwrap(), top);
+            assert_eq!(obstacle(12_345, Use::Run).unwrap(), top);
             std::fs::set_permissions(top, Permissions::from_mode(0o755)).unwrap();
-            assert_eq!(obstacle(12_345, false), None);
-            assert_eq!(obstacle(12_345, true).unwrap(), path);
+            assert_eq!(obstacle(12_345, Use::Run), None);
+            assert_eq!(obstacle(12_345, Use::Interpret).unwrap(), path);
         }
-        assert_eq!(obstacle(0, true), None);
+        assert_eq!(obstacle(0, Use::Read), None);
     }
 }

@@ -40,7 +40,13 @@ pub fn resolve(
     if account.kind == Kind::System {
         return Err(IdentityError::OnlyItself(account.name));
     }
-    Ok(Some(Identity { name: account.name.clone(), account }))
+    Ok(Some(Identity::of(account)))
+}
+
+impl Identity {
+    pub(super) fn of(account: Account) -> Self {
+        Self { name: account.name.clone(), account }
+    }
 }
 
 /// A user or a group: its SID as text.

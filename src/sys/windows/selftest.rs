@@ -163,7 +163,7 @@ pub fn rights() -> io::Result<String> {
 
 /// Why there are no events of ours with a text in the Event Log; nothing if there can be.
 pub fn events_obstacle() -> Option<String> {
-    system_log::obstacle()
+    system_log::obstacle(system_log::Kind::EventLog)
 }
 
 /// Whether the Event Log has an event of ours, not older than five minutes, with this in its text.

@@ -30,11 +30,12 @@ use windows_sys::Win32::System::Services::{ChangeServiceConfigW, SERVICE_NO_CHAN
 pub use self::body::run;
 pub(super) use self::body::{requests, started, starting, stopping};
 pub(super) use self::security::SERVICE_SID;
-use super::account::{Account, SYSTEM, built_in};
+use super::account::{Account, Kind, SYSTEM, built_in};
 use super::handle::check;
+use super::identity::Identity;
 use super::privileges::Privilege;
 use super::{paths, quote, system_log};
-use crate::sys::{Installation, ServiceError, ServiceStatus, StartMode};
+use crate::sys::{Installation, Installed, ServiceError, ServiceStatus, StartMode};
 
 /// What gives the rights to do all this, for an error message.
 pub const RIGHTS: &str = "use a console that was opened with \"Run as administrator\"";
@@ -249,6 +250,19 @@ pub fn status() -> Result<ServiceStatus, ServiceError> {
         config.account_name.unwrap_or_default().display(),
     );
     Ok(ServiceStatus { running, text })
+}
+
+/// The service as it is installed; nothing if it is not.
+pub fn installed() -> Option<Installed> {
+    let service = open(ServiceAccess::QUERY_STATUS | ServiceAccess::QUERY_CONFIG).ok()?;
+    let (status, config) = (service.query_status().ok()?, service.query_config().ok()?);
+    let account = config.account_name.and_then(|name| Account::find(&name.to_string_lossy()).ok());
+    Some(Installed {
+        command: config.executable_path.display().to_string(),
+        account: account.filter(|account| account.kind != Kind::System).map(Identity::of),
+        at_boot: config.start_type == ServiceStartType::AutoStart,
+        running: status.current_state == ServiceState::Running,
+    })
 }
 
 /// Who the installed service runs as, as an SID.

@@ -217,9 +217,11 @@ pub(super) fn unregister() -> io::Result<()> {
     }
 }
 
-/// Why the texts of our events cannot be found; nothing if they can.
-pub(super) fn obstacle() -> Option<String> {
-    look_for_source(SOURCE).err().map(|error| error.to_string())
+/// Why a log of this kind does not work here, and what to do about it; nothing if it does.
+pub fn obstacle(kind: Kind) -> Option<String> {
+    match kind {
+        Kind::EventLog => look_for_source(SOURCE).err().map(|error| error.to_string()),
+    }
 }
 
 /// Whether the texts of our events can be found.

@@ -5,7 +5,9 @@ use std::os::windows::io::AsRawHandle;
 use std::path::{Path, PathBuf};
 use std::ptr;
 
-use windows_sys::Win32::Foundation::{ERROR_SUCCESS, GENERIC_ALL, GENERIC_EXECUTE, GENERIC_WRITE};
+use windows_sys::Win32::Foundation::{
+    ERROR_SUCCESS, GENERIC_ALL, GENERIC_EXECUTE, GENERIC_READ, GENERIC_WRITE,
+};
 use windows_sys::Win32::Security::Authorization::{
     GetNamedSecurityInfoW, GetSecurityInfo, SE_FILE_OBJECT, SE_KERNEL_OBJECT,
 };
@@ -14,19 +16,19 @@ use windows_sys::Win32::Security::{
     OWNER_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    DELETE, FILE_ADD_FILE, FILE_APPEND_DATA, FILE_DELETE_CHILD, FILE_EXECUTE, FILE_WRITE_DATA,
-    WRITE_DAC, WRITE_OWNER,
+    DELETE, FILE_ADD_FILE, FILE_APPEND_DATA, FILE_DELETE_CHILD, FILE_EXECUTE, FILE_READ_DATA,
+    FILE_WRITE_DATA, WRITE_DAC, WRITE_OWNER,
 };
 use windows_sys::Win32::System::SystemServices::{
     ACCESS_ALLOWED_ACE_TYPE, ACCESS_ALLOWED_CALLBACK_ACE_TYPE,
 };
 
-use super::account::{self, ADMINISTRATORS, SYSTEM};
+use super::account::{self, ADMINISTRATORS, Kind, SYSTEM};
 use super::handle::{check, wide};
 use super::identity::Identity;
 use super::security::{Local, own_user, text_of};
 use super::service::SERVICE_SID;
-use crate::sys::Outsider;
+use crate::sys::{Outsider, Use};
 
 /// The system, the administrators, and Windows' own installer, who owns what belongs to Windows.
 /// Then the two that stand for whoever owns a file, who is looked at anyway.
@@ -118,16 +120,24 @@ fn known() -> io::Result<Vec<String>> {
     Ok(known)
 }
 
-/// What keeps `identity` from running the program `path`: the file. Folders do not count: everybody
-/// may pass through them (SeChangeNotifyPrivilege). Of the groups that `identity` is a member of,
-/// those count that services are in.
+/// What keeps `identity` from using the file `path`: the file. Folders do not count: everybody may
+/// pass through them (SeChangeNotifyPrivilege). Of the groups that `identity` is a member of, those
+/// count that services are in; those of people are not known here, so nothing is said about them.
 ///
 /// # Errors
-/// The account or the file cannot be looked at.
-pub fn obstacle(path: &Path, identity: &Identity, _script: bool) -> io::Result<Option<PathBuf>> {
+/// The file cannot be looked at.
+pub fn obstacle(path: &Path, identity: &Identity, purpose: Use) -> io::Result<Option<PathBuf>> {
+    if matches!(identity.account.kind, Kind::Person | Kind::System) {
+        return Ok(None);
+    }
+    let needed = match purpose {
+        Use::Read => FILE_READ_DATA,
+        Use::Run => FILE_EXECUTE,
+        Use::Interpret => FILE_READ_DATA | FILE_EXECUTE,
+    };
     let mut own: Vec<String> = GROUPS.map(str::to_owned).into();
     own.extend([SERVICE_SID.to_owned(), identity.account.sid.clone()]);
-    Ok((!rights(path)?.allow(&own)).then(|| path.to_owned()))
+    Ok((!rights(path)?.allow(&own, needed)).then(|| path.to_owned()))
 }
 
 /// Who may do what with a file.
@@ -139,12 +149,18 @@ struct Rights {
 }
 
 impl Rights {
-    /// Whether somebody with these identities may read and run the file.
-    fn allow(&self, own: &[String]) -> bool {
+    /// Whether somebody with these identities has all of these rights.
+    fn allow(&self, own: &[String], needed: u32) -> bool {
         let Some(entries) = &self.entries else { return true };
         let own = entries.iter().filter(|(_, sid)| own.contains(sid));
-        let allowed = own.fold(0, |all, (mask, _)| all | mask);
-        allowed & (GENERIC_ALL | GENERIC_EXECUTE) != 0 || allowed & FILE_EXECUTE != 0
+        let allowed = own.fold(0, |all, (mask, _)| {
+            let generic = |right, means| if mask & right != 0 { means } else { 0 };
+            all | mask
+                | generic(GENERIC_ALL, FILE_READ_DATA | FILE_EXECUTE)
+                | generic(GENERIC_READ, FILE_READ_DATA)
+                | generic(GENERIC_EXECUTE, FILE_EXECUTE)
+        });
+        allowed & needed == needed
     }
 
     /// The first one with a right of `dangerous` who is not among the `known`, and whether that is
@@ -312,6 +328,20 @@ mod tests {
         let owned = Rights { owner: BOB.into(), entries: Some(Vec::new()) };
         assert_eq!(owned.outsider(CHANGE_FILE, &trusted()), Some((BOB.into(), false)));
         assert!(Rights::default().outsider(CHANGE_FILE, &trusted()).unwrap().1);
+    }
+
+    #[test]
+    fn rights_of_groups_add_up() {
+        let rights = rights(&[
+            (FILE_READ_DATA, USERS),
+            (GENERIC_EXECUTE, "S-1-5-6"),
+            (GENERIC_ALL, TRUSTED[1]),
+        ]);
+        let own = GROUPS.map(str::to_owned);
+        assert!(rights.allow(&own, FILE_READ_DATA | FILE_EXECUTE));
+        assert!(!rights.allow(&own, FILE_WRITE_DATA));
+        assert!(!rights.allow(&[BOB.to_owned()], FILE_READ_DATA));
+        assert!(rights.allow(&trusted(), FILE_READ_DATA | FILE_EXECUTE));
     }
 
     #[test]

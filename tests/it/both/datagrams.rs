@@ -61,10 +61,7 @@ fn each_peer_has_its_own_program_and_keeps_it() {
 fn a_session_ends_when_nothing_passes_and_the_next_datagram_begins_another() {
     // Under Wine a program needs a while before it reads.
     let idle = if wine() { "5s" } else { "500ms" };
-    let keys = format!(
-        "idle_timeout = \"{idle}\"
-"
-    );
+    let keys = format!("idle_timeout = '{idle}'\n");
     let daemon = Daemon::run(&udp("count", &probe(&["count-datagrams"]), &keys));
     let peer = Peer::of(&daemon, "count");
     assert_eq!(peer.ask("a"), "1 a");

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use super::super::bench::Bench;
 use super::super::{Outcome, Scenario};
 use super::{not_shown_by_emulator, skipped};
-use crate::sys::{FAMILY, Family, identity, selftest, trust};
+use crate::sys::{FAMILY, Family, Use, identity, selftest, trust};
 
 /// Megabytes that a limited program asks for, and that it may have.
 const WANTED: u32 = 400;
@@ -90,7 +90,7 @@ fn user(bench: &Bench) -> Result<Outcome> {
         if let Some(why) = identity::obstacle(&identity) {
             return Ok(Outcome::Skipped(format!("this process cannot become {name}: {why}")));
         }
-        if let Some(place) = trust::obstacle(&executable, &identity, false)? {
+        if let Some(place) = trust::obstacle(&executable, &identity, Use::Run)? {
             return Ok(Outcome::Skipped(format!("{name} cannot get at {}", place.display())));
         }
         config += &bench.service(name, &["rights"], &format!("user = \"{name}\""));

@@ -39,4 +39,22 @@ mod tests {
             assert!(!scenario.shows.ends_with('.'), "{}", scenario.shows);
         }
     }
+
+    /// The scenarios in the first table of that page are those that exist.
+    #[test]
+    fn the_documentation_names_scenarios_that_exist() {
+        let page = include_str!("../../../../docs/windows-untested.md");
+        let (_, table) = page.split_once("| scenario |").unwrap();
+        let (table, _) = table.split_once("\n\n").unwrap();
+        let known: HashSet<_> = super::all().map(|scenario| scenario.name).collect();
+        let mut named = 0;
+        for row in table.lines().filter(|row| row.starts_with("| `")) {
+            let cell = row.split('|').nth(1).unwrap();
+            for name in cell.split('`').skip(1).step_by(2) {
+                assert!(known.contains(name), "there is no scenario {name}");
+                named += 1;
+            }
+        }
+        assert!(named > 20);
+    }
 }
