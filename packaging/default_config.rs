@@ -149,7 +149,7 @@ pub fn text(family: Family) -> String {
         table("[daemon.log]", LOG, family),
     );
     // What a service is for cannot be the same for all.
-    let own = ["listen", "run", "forward", "builtin"];
+    let own = ["listen", "run", "forward", "builtin", "sensor"];
     let of_service = |key: &&KeyInfo| !own.contains(&key.name);
     for group in GROUPS {
         let keys = SERVICE.iter().filter(of_service).filter(|key| key.group == group);

@@ -99,11 +99,11 @@ mod tests {
         let manual = include_str!("../../docs/control.md");
         let rows = manual.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
         let documented: Vec<_> = rows.filter_map(|(row, _)| row.split_once(" /")).collect();
-        let actions = documented.iter().map(|(method, path)| {
+        let wanted = documented.iter().map(|(method, path)| {
             let path = format!("/{}", path.replace("NAME", "x").replace("ID", "7"));
             route(&method.parse().unwrap(), &path).unwrap()
         });
-        let expected = [
+        let mut expected: Vec<_> = [
             Action::Status,
             Action::Sessions,
             Action::Reload,
@@ -111,8 +111,11 @@ mod tests {
             Action::Drain("x".into()),
             Action::Resume("x".into()),
             Action::Kill(7),
-        ];
-        assert_eq!(actions.collect::<Vec<_>>(), expected.map(Wanted::Action));
+        ]
+        .map(Wanted::Action)
+        .into();
+        expected.push(Wanted::Resize(7));
+        assert_eq!(wanted.collect::<Vec<_>>(), expected);
     }
 
     #[test]
