@@ -523,3 +523,16 @@ proptest! {
         to_toml(&line).parse::<toml::Table>().unwrap();
     }
 }
+
+#[test]
+fn a_variable_may_have_both_kinds_of_quotes_in_its_name() {
+    let line = CommandLine {
+        listen: vec!["7000".into()],
+        run: vec!["x".into()],
+        settings: vec![(Key::Env, "\"'=a".into())],
+        name: Some("'\" = 0".into()),
+    };
+    let text = to_toml(&line);
+    let file: toml::Table = text.parse().unwrap_or_else(|error| panic!("{text}{error}"));
+    assert_eq!(file["service"]["'\" = 0"]["env"]["\"'"].as_str(), Some("a"));
+}

@@ -21,8 +21,10 @@ pub(super) fn table<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> 
 
 /// A name, in quotes if it needs them.
 pub(super) fn bare(name: &str) -> String {
-    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { string(name) }
+    // Not as a string: one with both kinds of quotes would be written over several lines, which
+    // names must not be.
+    let line = toml::Table::from_iter([(name.to_owned(), toml::Value::Integer(0))]).to_string();
+    line.trim_end().strip_suffix(" = 0").unwrap_or(&line).to_owned()
 }
 
 /// Any value.
