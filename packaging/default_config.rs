@@ -65,8 +65,10 @@ fn example(key: &str, family: Family) -> Option<&'static str> {
         "limits" => "{ nofile = 64, cpu = 60 }",
         "nice" => "10",
         "receive_buffer" | "send_buffer" => r#""256k""#,
+        "socket_group" if windows => r#""Users""#,
         "socket_group" => r#""root""#,
         "socket_mode" => r#""0660""#,
+        "socket_user" if windows => r#""LocalService""#,
         "socket_user" => r#""root""#,
         "tls" if windows => {
             r"{ cert = 'C:\ProgramData\Inetd\cert.pem', key = 'C:\ProgramData\Inetd\key.pem' }"

@@ -26,6 +26,7 @@ use windows_sys::Win32::System::SystemServices::{
 use super::account::{self, ADMINISTRATORS, Kind, SYSTEM};
 use super::handle::{check, wide};
 use super::identity::Identity;
+use super::machine;
 use super::security::{Local, own_user, text_of};
 use super::service::SERVICE_SID;
 use crate::sys::{Outsider, Use};
@@ -96,8 +97,10 @@ fn known_to_service() -> Vec<String> {
 
 fn outsiders_besides(path: &Path, known: &[String]) -> io::Result<Vec<Outsider>> {
     let path = std::path::absolute(path)?;
+    // Wine makes rights out of modes, without the bit that keeps others' files in /tmp safe.
+    let looked_at = if machine::emulator().is_some() { 2 } else { usize::MAX };
     let mut found = Vec::new();
-    for (depth, place) in path.ancestors().enumerate() {
+    for (depth, place) in path.ancestors().take(looked_at).enumerate() {
         let dangerous = match depth {
             0 => CHANGE_FILE,
             // A program loads libraries from its folder, a configuration includes files of it.

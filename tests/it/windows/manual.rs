@@ -33,7 +33,9 @@ fn stub() -> PathBuf {
 fn make_programs(text: &str) {
     let drive = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("wine/drive_c");
     for path in text.split('\'').filter_map(|part| part.strip_prefix(r"C:\")) {
-        let path = drive.join(path.replace('\\', "/"));
+        // As Wine spells it: a second folder that differs in case only would hide the first.
+        let path = path.replace('\\', "/").replace("Windows/System32", "windows/system32");
+        let path = drive.join(path);
         if path.extension().is_some() && !path.exists() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::copy(stub(), &path).unwrap();
