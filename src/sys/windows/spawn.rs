@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_COMMITMENT_LIMIT, ERROR_DIRECTORY, ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY,
-    ERROR_NOT_ENOUGH_QUOTA, ERROR_OUTOFMEMORY, HANDLE,
+    ERROR_COMMITMENT_LIMIT, ERROR_DIRECTORY, ERROR_INTERNAL_ERROR, ERROR_NO_SYSTEM_RESOURCES,
+    ERROR_NOT_ENOUGH_MEMORY, ERROR_NOT_ENOUGH_QUOTA, ERROR_OUTOFMEMORY, HANDLE,
 };
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW};
 
@@ -167,6 +167,8 @@ pub fn is_temporary(error: &io::Error) -> bool {
         ERROR_NO_SYSTEM_RESOURCES,
         ERROR_NOT_ENOUGH_QUOTA,
         ERROR_COMMITMENT_LIMIT,
+        // Not the program's fault either. Wine has it if many processes are made at a time.
+        ERROR_INTERNAL_ERROR,
     ];
     error.raw_os_error().is_some_and(|code| short.contains(&code.cast_unsigned()))
 }
