@@ -157,8 +157,10 @@ impl Front {
         };
         let world = World::at(now);
         match self.admission.let_in(&gate, slot, Some(peer), PeerName::NotAsked, &world) {
-            Verdict::In(permit) | Verdict::Ask(permit) => Ok(permit),
+            Verdict::In(permit) => Ok(permit),
             Verdict::Out(refusal) => Err(refusal),
+            // The configuration refuses what would have to be asked; if not, nobody comes in by it.
+            Verdict::Ask(_) => Err(Refusal::Address),
         }
     }
 

@@ -115,7 +115,7 @@ impl Resolver {
         self.useless(raw, &draft, &listen);
         self.without_peers(&draft, &listen);
         self.nothing_to_lend(&draft, &listen);
-        self.nothing_to_look_up(&draft, &listen);
+        self.not_of_datagrams(&draft, &listen);
         self.relaying(raw, &draft, &listen);
         let mut gate = Gate { rules: self.rules(&draft), ..draft.gate.clone() };
         let work = self.work(raw, &draft)?;

@@ -88,18 +88,29 @@ impl Resolver {
         }
     }
 
-    /// A datagram does not wait for a name server.
-    pub(super) fn nothing_to_look_up(&mut self, draft: &Draft, listen: &[Endpoint]) {
-        let datagram = listen.iter().find(|endpoint| endpoint.is_datagram());
-        if let (true, Some(datagram), Some(span)) =
-            (draft.gate.resolve, datagram, draft.span(Key::Resolve))
-        {
-            let message = format!("`resolve` cannot be used with {datagram}");
-            self.problems.push(
-                Problem::error(span, message)
-                    .fact("a datagram does not wait for a name server")
-                    .help("use rules with addresses, or a service of its own for tcp://"),
-            );
+    /// What a datagram cannot do: wait for a name server, or show that its sender has sent it.
+    /// Anybody could have any address refused everywhere if a forged one touched a sensor.
+    pub(super) fn not_of_datagrams(&mut self, draft: &Draft, listen: &[Endpoint]) {
+        let Some(datagram) = listen.iter().find(|endpoint| endpoint.is_datagram()) else { return };
+        let demands = [
+            (
+                Key::Resolve,
+                draft.gate.resolve,
+                "a datagram does not wait for a name server",
+                "use rules with addresses, or a service of its own for tcp://",
+            ),
+            (
+                Key::Sensor,
+                draft.gate.sensor.is_some(),
+                "anybody can send a datagram in the name of somebody else",
+                "let it listen on tcp:// alone",
+            ),
+        ];
+        for (key, demands, fact, help) in demands {
+            if let (true, Some(span)) = (demands, draft.span(key)) {
+                let message = format!("`{}` cannot be used with {datagram}", key.name());
+                self.problems.push(Problem::error(span, message).fact(fact).help(help));
+            }
         }
     }
 }
