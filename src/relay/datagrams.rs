@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -17,8 +17,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::{Program, Shared, lock, with_buffer};
 use crate::listener::{Listener, ListenerId};
 use crate::sys::pipe;
@@ -100,10 +101,28 @@ impl Drop for Flow {
     }
 }
 
+impl Flow {
+    /// Passes its datagrams on to the other side, and the answers back, until [`exchange`] ends.
+    pub(super) async fn exchange(mut self, far: impl Datagrams, shared: &Shared, times: Times) {
+        let (socket, peer) = (self.listener.socket(), self.peer);
+        let answer = |datagram: &[u8]| socket.send_to(datagram, peer);
+        exchange(&mut self.incoming, answer, far, shared, times).await;
+    }
+}
+
+/// The times of an exchange.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// It ends when no datagram has passed for that long.
+    pub(super) idle: Duration,
+    /// The same when nothing is left of the program.
+    pub(super) linger: Duration,
+}
+
 /// Something that takes and gives datagrams one by one.
 pub(super) trait Datagrams {
-    /// Takes one.
-    fn poll_send(&mut self, context: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<usize>>;
+    /// Takes one, or lets it be lost and gives `false`.
+    fn poll_send(&mut self, context: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<bool>>;
 
     /// Gives one, or `false` if there will be no more.
     fn poll_receive(
@@ -115,12 +134,14 @@ pub(super) trait Datagrams {
 
 /// A program reads and writes one with each call.
 impl Datagrams for pipe::Stream {
-    fn poll_send(&mut self, context: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_send(&mut self, context: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<bool>> {
         if datagram.is_empty() {
             // To a program that would be the end.
-            return Poll::Ready(Ok(0));
+            return Poll::Ready(Ok(false));
         }
-        Pin::new(self).poll_write(context, datagram)
+        // A program that takes nothing any more may have said something before; when it is over,
+        // its output ends.
+        Pin::new(self).poll_write(context, datagram).map(|sent| Ok(sent.is_ok()))
     }
 
     fn poll_receive(
@@ -133,8 +154,8 @@ impl Datagrams for pipe::Stream {
 }
 
 impl Datagrams for UdpSocket {
-    fn poll_send(&mut self, context: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<usize>> {
-        Self::poll_send(self, context, datagram)
+    fn poll_send(&mut self, context: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<bool>> {
+        Self::poll_send(self, context, datagram).map_ok(|_| true)
     }
 
     fn poll_receive(
@@ -147,33 +168,32 @@ impl Datagrams for UdpSocket {
 }
 
 /// Passes datagrams on in both directions until the other side ends, or nothing has passed for
-/// `idle`.
-pub(super) async fn exchange(
-    mut flow: Flow,
+/// the idle time.
+async fn exchange(
+    incoming: &mut mpsc::Receiver<Box<[u8]>>,
+    answer: impl Fn(&[u8]),
     mut far: impl Datagrams,
     shared: &Shared,
-    idle: Duration,
+    times: Times,
 ) {
     // Taken, and not passed on yet.
     let mut held = None;
-    let mut end = Instant::now() + idle;
-    let mut timer = pin!(sleep_until(end));
+    let mut state = Program::Runs;
+    let mut moved_at = Instant::now();
+    let mut alarm = Alarm::default();
     poll_fn(|context| {
-        // What a program said before its end is passed on.
-        let program = shared.look(context);
-        if program.is_none() {
-            return Poll::Ready(());
-        }
-        let mut moved = false;
+        let Some(program) = shared.look(context) else { return Poll::Ready(()) };
+        let mut moved = program != state;
+        state = program;
         let mut again = true;
         for _ in 0..TURN {
-            let next = held.take().map_or_else(|| flow.incoming.poll_recv(context), Poll::Ready);
+            let next = held.take().map_or_else(|| incoming.poll_recv(context), Poll::Ready);
             let Poll::Ready(Some(datagram)) = next else {
                 again = false;
                 break;
             };
             match far.poll_send(context, &datagram) {
-                Poll::Ready(Ok(_)) => moved = true,
+                Poll::Ready(Ok(taken)) => moved |= taken,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => {
                     held = Some(Some(datagram));
@@ -188,7 +208,7 @@ pub(super) async fn exchange(
                 let mut buffer = ReadBuf::new(memory);
                 far.poll_receive(context, &mut buffer).map_ok(|open| {
                     if open {
-                        flow.listener.socket().send_to(buffer.filled(), flow.peer);
+                        answer(buffer.filled());
                     }
                     open
                 })
@@ -202,22 +222,19 @@ pub(super) async fn exchange(
                 }
             }
         }
-        if program == Some(Program::Gone) && !more {
-            return Poll::Ready(());
-        }
         if again || more {
             context.waker().wake_by_ref();
         }
         if moved {
-            end = Instant::now() + idle;
+            moved_at = Instant::now();
         }
-        while timer.as_mut().poll(context).is_ready() {
-            if Instant::now() >= end {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(end);
-        }
-        Poll::Pending
+        // The end of its output comes behind the last thing that a program has said, and may come
+        // later than the news of its end. Something that escaped it may hold the output open.
+        let patience = if state == Program::Gone { times.linger } else { times.idle };
+        if alarm.is_time(context, moved_at + patience) { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests;

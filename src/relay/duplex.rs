@@ -8,15 +8,15 @@
 //! * A peer that is gone ends the relay.
 //! * When nothing is left of the program, a peer that takes nothing for `linger` is given up.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::ops::ControlFlow;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::pump::{Event, Pump};
 use super::{Program, Shared};
 
@@ -57,7 +57,7 @@ pub(super) struct Duplex<'a, P, Q, T> {
     times: Times,
     /// Called once, when no byte has moved for the idle time.
     tell_idle: Option<T>,
-    timer: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
     /// How the program was when it was looked at last.
     state: Program,
     /// When a byte moved last.
@@ -86,7 +86,7 @@ where
             shared,
             times,
             tell_idle: Some(tell_idle),
-            timer: None,
+            alarm: Alarm::default(),
             state: Program::Runs,
             moved: now,
             moved_down: now,
@@ -114,7 +114,7 @@ where
                 return Poll::Ready(end);
             }
             match self.next_due() {
-                Some((at, due)) if self.is_time(context, at) => match due {
+                Some((at, due)) if self.alarm.is_time(context, at) => match due {
                     Due::TellIdle => {
                         if let Some(tell_idle) = self.tell_idle.take() {
                             tell_idle();
@@ -192,23 +192,6 @@ where
         }
         let idle = self.times.idle.filter(|_| self.tell_idle.is_some())?;
         Some((self.moved + idle, Due::TellIdle))
-    }
-
-    /// Whether it is that time. If not, the task is woken then, or earlier.
-    fn is_time(&mut self, context: &mut Context<'_>, at: Instant) -> bool {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        // Not for each byte: a timer that is too early is set anew when it fires.
-        if timer.deadline() > at {
-            timer.as_mut().reset(at);
-        }
-        // The clock decides: when the task's budget is used up, the timer is never ready.
-        while Instant::now() < at {
-            if timer.as_mut().poll(context).is_pending() {
-                return false;
-            }
-            timer.as_mut().reset(at);
-        }
-        true
     }
 }
 

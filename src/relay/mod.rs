@@ -6,6 +6,7 @@
 //! front or the supervisor. It is started for the first relayed session: a daemon that has none
 //! does not pay for it.
 
+mod alarm;
 pub mod datagrams;
 mod duplex;
 mod far;
@@ -269,15 +270,17 @@ impl Carrier {
 
     async fn exchange(&self, flow: Flow, far: Far) -> io::Result<()> {
         let shared = &self.relay.shared;
-        let idle = self.setup.config.idle_timeout.unwrap_or(datagrams::IDLE);
+        let config = &self.setup.config;
+        let idle = config.idle_timeout.unwrap_or(datagrams::IDLE);
+        let times = datagrams::Times { idle, linger: config.linger_timeout };
         match far {
             Far::Program(OurEnd::Pipe(program)) => {
-                datagrams::exchange(flow, program.into_async()?, shared, idle).await;
+                flow.exchange(program.into_async()?, shared, times).await;
                 // Its input has ended by now.
-                self.stop_after(self.setup.config.stop_timeout);
+                self.stop_after(config.stop_timeout);
             }
             Far::Server(target) => match server::connect_datagrams(&target).await {
-                Ok(server) => datagrams::exchange(flow, server, shared, idle).await,
+                Ok(server) => flow.exchange(server, shared, times).await,
                 Err(error) => self.cannot_forward(&target, &error),
             },
             // The front answers these itself, and a terminal has no datagrams.

@@ -65,9 +65,12 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // An error means what the end of the file means: a program that ends with unread input
-        // resets the connection, behind its last byte.
-        ready!(Pin::new(&mut self.socket).poll_read(context, buffer)).ok();
+        // A program that ends with unread input resets the connection. The error comes once: of a
+        // pair of streams behind the last byte, but before datagrams that wait (recvmsg looks for
+        // errors first). Then come these, and the end of the file, which is what is meant.
+        if ready!(Pin::new(&mut self.socket).poll_read(context, buffer)).is_err() {
+            ready!(Pin::new(&mut self.socket).poll_read(context, buffer)).ok();
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -106,7 +109,27 @@ impl Drop for Stream {
 mod tests {
     use std::io::{Read, Write};
 
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+
+    #[test]
+    fn what_a_program_said_is_there_although_it_has_not_read_its_input() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for made in [pair(), messages()] {
+            let (theirs, ours) = made.unwrap();
+            let mut program = UnixStream::from(theirs.fd);
+            let mut text = String::new();
+            runtime.block_on(async {
+                let mut ours = ours.into_async().unwrap();
+                ours.write_all(b"nobody reads this").await.unwrap();
+                program.write_all(b"output").unwrap();
+                drop(program);
+                ours.read_to_string(&mut text).await.unwrap();
+            });
+            assert_eq!(text, "output");
+        }
+    }
 
     #[test]
     fn a_stream_that_is_dropped_is_the_end_of_input_and_no_error() {

@@ -78,6 +78,14 @@ fn a_program_knows_its_peer_and_has_no_socket() {
 }
 
 #[test]
+fn a_program_that_ends_at_once_is_heard() {
+    let daemon = Daemon::run(&udp("say", &probe(&["say", "no questions"]), ""));
+    for _ in 0..20 {
+        assert_eq!(Peer::of(&daemon, "say").ask("?").trim_end(), "no questions");
+    }
+}
+
+#[test]
 fn senders_without_a_slot_or_without_the_right_are_dropped_and_told_in_the_log() {
     let daemon = Daemon::run(
         &[
