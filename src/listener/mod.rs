@@ -73,9 +73,20 @@ impl Listener {
         if state.options == *options {
             return Ok(());
         }
-        state.options = options.clone();
+        let before = std::mem::replace(&mut state.options, options.clone());
         state.stale = state.lent || self.is_refusing();
-        if state.stale { Ok(()) } else { self.socket.retune(options) }
+        if !state.stale {
+            self.socket.retune(options)?;
+        }
+        let is_gone = |before: Option<u32>, now: Option<u32>| before.is_some() && now.is_none();
+        let without_size = is_gone(before.send_buffer, options.send_buffer)
+            || is_gone(before.receive_buffer, options.receive_buffer);
+        if without_size && self.socket.keeps_buffers() {
+            return Err(io::Error::other(
+                "a buffer keeps the size that was set; restart inetd to let the system choose again",
+            ));
+        }
+        Ok(())
     }
 
     /// Whether its service drains. Then the system refuses connections as if nobody listened,

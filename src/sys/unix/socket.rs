@@ -28,7 +28,7 @@ pub struct ListenSocket {
     can_refuse: bool,
     /// The file of a Unix socket that we made, with its identity: removed with the listener,
     /// but only if it is still ours.
-    _file: Option<SocketFile>,
+    file: Option<SocketFile>,
 }
 
 impl ListenSocket {
@@ -42,7 +42,7 @@ impl ListenSocket {
     pub fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Self> {
         let (socket, file) = bind(endpoint, options)?;
         let can_refuse = matches!(endpoint, Endpoint::Tcp { .. }) && !endpoint.is_port_zero();
-        let mut listener = Self { socket, local: endpoint.clone(), can_refuse, _file: file };
+        let mut listener = Self { socket, local: endpoint.clone(), can_refuse, file };
         listener.listen(options)?;
         listener.local = listener.read_local(endpoint)?;
         Ok(listener)
@@ -76,17 +76,22 @@ impl ListenSocket {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "unknown kind of address"));
         };
         // Our manager watches it too, and takes a refusal for a fault.
-        Ok(Self { socket, local, can_refuse: false, _file: None })
+        Ok(Self { socket, local, can_refuse: false, file: None })
     }
 
     /// Applies options that need no new socket: queue length, buffers, what connections inherit,
     /// owner and mode of the file.
     pub fn retune(&self, options: &SocketOptions) -> io::Result<()> {
         tune(&self.socket, &self.local, options)?;
-        if let Endpoint::Unix(path) = &self.local {
-            set_owner_and_mode(path, options)?;
+        if let Some(file) = &self.file {
+            file.set_owner_and_mode(options)?;
         }
         self.listen(options)
+    }
+
+    /// Whether a buffer whose size was set once never has a size of the system's choice again.
+    pub fn keeps_buffers(&self) -> bool {
+        true
     }
 
     /// The address that it is bound to, with the port that the system chose for port 0.
@@ -392,13 +397,35 @@ pub(super) struct SocketFile {
     path: PathBuf,
     device: u64,
     inode: u64,
+    /// As bind(2) made it, which holds without other wishes.
+    owner: u32,
+    group: u32,
+    mode: u32,
 }
 
 impl SocketFile {
     /// The file that was just bound at `path`.
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         let file = std::fs::symlink_metadata(path)?;
-        Ok(Self { path: path.to_owned(), device: file.dev(), inode: file.ino() })
+        Ok(Self {
+            path: path.to_owned(),
+            device: file.dev(),
+            inode: file.ino(),
+            owner: file.uid(),
+            group: file.gid(),
+            mode: file.mode(),
+        })
+    }
+
+    fn set_owner_and_mode(&self, options: &SocketOptions) -> io::Result<()> {
+        let now = std::fs::symlink_metadata(&self.path)?;
+        let owner = options.user.unwrap_or(self.owner);
+        let group = options.group.unwrap_or(self.group);
+        if (now.uid(), now.gid()) != (owner, group) {
+            std::os::unix::fs::lchown(&self.path, Some(owner), Some(group))?;
+        }
+        let mode = options.mode.unwrap_or(self.mode) & 0o7777;
+        if now.mode() & 0o7777 == mode { Ok(()) } else { set_mode(&self.path, mode) }
     }
 }
 
@@ -424,15 +451,8 @@ fn bind_file(socket: &Socket, path: &Path, options: &SocketOptions) -> io::Resul
     }
     let file = SocketFile::new(path)?;
     // Before listen(2), so nobody can connect in between.
-    set_owner_and_mode(path, options)?;
+    file.set_owner_and_mode(options)?;
     Ok(file)
-}
-
-fn set_owner_and_mode(path: &Path, options: &SocketOptions) -> io::Result<()> {
-    if options.user.is_some() || options.group.is_some() {
-        std::os::unix::fs::lchown(path, options.user, options.group)?;
-    }
-    options.mode.map_or(Ok(()), |mode| set_mode(path, mode))
 }
 
 /// chmod(2) for a socket, and never for what a symbolic link in its place points to.

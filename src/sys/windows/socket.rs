@@ -164,6 +164,12 @@ impl ListenSocket {
         }
     }
 
+    /// Whether a buffer whose size was set once never has a size of the system's choice again. The
+    /// size that it had then is set.
+    pub fn keeps_buffers(&self) -> bool {
+        false
+    }
+
     /// Whether the system can refuse connections while the address stays ours. It cannot: a socket
     /// listens until it is closed, and an address that was used exclusively cannot be bound again
     /// while a connection lives ("Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE").

@@ -53,6 +53,34 @@ fn owner_and_group() {
 }
 
 #[test]
+fn a_reload_takes_mode_and_owner_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cat.sock");
+    let is_root = rustix::process::geteuid().is_root();
+    let daemon = Daemon::run(&cat_at(&path, "umask = '022'"));
+    let what = || {
+        let file = std::fs::metadata(&path).unwrap();
+        (file.mode(), file.uid(), file.gid())
+    };
+    let made = what();
+    let owner = if is_root { "\nsocket_user = 'daemon'\nsocket_group = 'mail'" } else { "" };
+    daemon.reload_with(&cat_at(&path, &format!("socket_mode = '666'{owner}")));
+    assert_ne!(what(), made);
+    daemon.reload_with(&cat_at(&path, ""));
+    assert_eq!(what(), made);
+}
+
+#[test]
+fn a_size_of_a_buffer_that_cannot_be_taken_back_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cat.sock");
+    let daemon = Daemon::run(&cat_at(&path, "send_buffer = '64k'"));
+    daemon.reload_with(&cat_at(&path, ""));
+    let told = |line: &str| line.contains("a buffer keeps the size that was set");
+    daemon.log().wait_for("the buffer", told);
+}
+
+#[test]
 fn a_dead_socket_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cat.sock");
