@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 pub use client::{Client, Generated, Lifeline, checksum};
 pub use daemon::Daemon;
 pub use process::{Finished, Process, command, inetd};
+#[cfg(unix)]
+pub use programs::preload;
 pub use programs::{example, probe, tool};
 pub use start::Start;
 

@@ -12,8 +12,12 @@ use super::{native, on_windows};
 pub fn probe(arguments: &[&str]) -> Vec<String> {
     let folder = root().join("tests/programs");
     let system = if on_windows() { "windows.c" } else { "unix.c" };
-    let path =
-        build("probe", &[folder.join("probe.c"), folder.join(system)], &[folder.join("probe.h")]);
+    let path = build(
+        "probe",
+        &[folder.join("probe.c"), folder.join(system)],
+        &[folder.join("probe.h")],
+        &[],
+    );
     [native(&path)].into_iter().chain(arguments.iter().map(ToString::to_string)).collect()
 }
 
@@ -26,6 +30,14 @@ pub fn example(name: &str) -> Vec<String> {
     compiled(&path)
 }
 
+/// A file of `tests/programs/` as a library that LD_PRELOAD takes.
+#[cfg(unix)]
+pub fn preload(name: &str) -> String {
+    let flags = ["-shared", "-fPIC"];
+    let path = build(name, &[root().join("tests/programs").join(name)], &[], &flags);
+    path.display().to_string()
+}
+
 /// A program of `tests/programs/` that is one file.
 pub fn tool(name: &str) -> Vec<String> {
     compiled(&root().join("tests/programs").join(name))
@@ -33,7 +45,7 @@ pub fn tool(name: &str) -> Vec<String> {
 
 fn compiled(path: &PathBuf) -> Vec<String> {
     let stem = path.file_stem().unwrap().to_string_lossy();
-    vec![native(&build(&stem, std::slice::from_ref(path), &[]))]
+    vec![native(&build(&stem, std::slice::from_ref(path), &[], &[]))]
 }
 
 fn root() -> &'static Path {
@@ -41,7 +53,7 @@ fn root() -> &'static Path {
 }
 
 /// Compiles `sources` once for each content: the name of the folder is made of it.
-fn build(name: &str, sources: &[PathBuf], headers: &[PathBuf]) -> PathBuf {
+fn build(name: &str, sources: &[PathBuf], headers: &[PathBuf], flags: &[&str]) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
     let (compiler, suffix) =
@@ -62,7 +74,7 @@ fn build(name: &str, sources: &[PathBuf], headers: &[PathBuf]) -> PathBuf {
         let new = folder.join(format!("{name}-{}{suffix}", std::process::id()));
         let mut command = Command::new(compiler);
         command.args(["-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]);
-        command.arg(&new).args(sources);
+        command.arg(&new).args(flags).args(sources);
         if on_windows() {
             command.arg("-lws2_32");
         }
