@@ -42,8 +42,9 @@ Exit codes: 0 fine, 1 configuration or start-up error, 2 bad command line,
 const SERVE: &str = "\
 Runs one service in the foreground, without a configuration file. Each LISTEN is
 PORT, HOST:PORT, [IPV6]:PORT (or a service name instead of PORT), tcp://...,
-tcp4://..., tcp6://... or unix:///PATH. Port 0 picks a free port. Each bound
-address is announced on standard output, then `ready`.
+tcp4://..., tcp6://..., udp://..., unix:///PATH (Unix) or npipe:NAME (Windows).
+Port 0 picks a free port. Each bound address is announced on standard output, then
+`ready`.
 
 The program finds its connection on standard input, output and error, its peer in
 the environment (TCPREMOTEIP, TCPREMOTEPORT, ...), and its socket in Inetd_SOCK.
@@ -147,11 +148,12 @@ pub(super) fn command() -> Command {
         )
         .subcommand(
             Command::new("convert")
-                .about("Write an inetd.conf or xinetd.conf as an inetd.toml")
+                .about("Write another kind of configuration as an inetd.toml")
                 .long_about(
-                    "Reads an inetd.conf, an xinetd.conf or a folder such as xinetd.d, and writes \
-                     an inetd.toml that means the same, with comments where something was \
-                     translated. A file with errors is not converted.",
+                    "Reads an inetd.conf, an xinetd.conf, a systemd socket unit, a wininetd.conf \
+                     or a folder such as xinetd.d, and writes an inetd.toml that means the \
+                     same, with comments where something was translated. A file with errors is \
+                     not converted.",
                 )
                 .arg(format())
                 .arg(
@@ -372,7 +374,8 @@ fn serve() -> Command {
         .override_usage(
             "inetd serve [OPTIONS] LISTEN [LISTEN...] -- PROGRAM [ARG...]\n       \
              inetd serve [OPTIONS] --forward HOST:PORT LISTEN [LISTEN...]\n       \
-             inetd serve [OPTIONS] --builtin NAME LISTEN [LISTEN...]",
+             inetd serve [OPTIONS] --builtin NAME LISTEN [LISTEN...]\n       \
+             inetd serve [OPTIONS] --sensor TIME LISTEN [LISTEN...]",
         )
         .arg(
             Arg::new("listen")
@@ -384,7 +387,9 @@ fn serve() -> Command {
         .arg(
             Arg::new("run")
                 .value_name("PROGRAM")
-                .required_unless_present_any([Key::Forward.name(), Key::Builtin.name()])
+                .required_unless_present_any(
+                    [Key::Forward, Key::Builtin, Key::Sensor].map(Key::name),
+                )
                 .last(true)
                 .num_args(1..)
                 .value_parser(ValueParser::os_string())
@@ -448,7 +453,7 @@ fn config() -> Arg {
         .long("config")
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
-        .help("inetd.toml, a classic inetd.conf, or a folder of such files")
+        .help("inetd.toml, inetd.conf, xinetd.conf, NAME.socket, or a folder of such files")
 }
 
 fn format() -> Arg {

@@ -206,12 +206,15 @@ pub fn to_toml(line: &CommandLine) -> String {
         let absolute = folder.join(program).to_string_lossy().into_owned();
         arg0 = Some(std::mem::replace(&mut run[0], absolute)).filter(|name| *name != run[0]);
     }
-    toml.key("run", &array(run.iter().map(|word| string(word))));
+    let starts_program = !run.is_empty();
+    if starts_program {
+        toml.key("run", &array(run.iter().map(|word| string(word))));
+    }
     let set = |key| line.settings.iter().any(|(other, _)| *other == key);
     if let Some(arg0) = arg0.filter(|_| !set(Key::Arg0)) {
         toml.key("arg0", &string(&arg0));
     }
-    if !set(Key::Cwd) {
+    if starts_program && !set(Key::Cwd) {
         toml.key("cwd", &string(&folder.to_string_lossy()));
     }
     if !set(Key::BindRetry) {
@@ -247,7 +250,10 @@ fn setting(key: Key, values: &[&str], folder: &Path) -> String {
     let last = values.last().copied().unwrap_or_default();
     match (key, key.info().kind) {
         (Key::Cwd, _) => string(&folder.join(last).to_string_lossy()),
-        (Key::Stderr | Key::Banner | Key::BannerReject, _) => string(&absolute(last, folder)),
+        (Key::Stderr | Key::Banner | Key::BannerReject, _) => {
+            string(&absolute(last, "file:", folder))
+        }
+        (Key::Builtin, _) => string(&absolute(last, "qotd:", folder)),
         (_, Kind::Bool) if last.parse::<bool>().is_ok() => last.to_owned(),
         (_, Kind::Integer | Kind::Size | Kind::Number) => scalar(last),
         (_, Kind::Integers) => array(values.iter().flat_map(|list| list.split(',')).map(scalar)),
@@ -255,7 +261,7 @@ fn setting(key: Key, values: &[&str], folder: &Path) -> String {
             let items =
                 values.iter().filter(|list| !list.is_empty()).flat_map(|list| list.split(','));
             array(items.map(|item| match key {
-                Key::Allow | Key::Deny => string(&absolute(item, folder)),
+                Key::Allow | Key::Deny => string(&absolute(item, "file:", folder)),
                 _ => string(item),
             }))
         }
@@ -274,10 +280,11 @@ fn setting(key: Key, values: &[&str], folder: &Path) -> String {
     }
 }
 
-/// A `file:PATH` that means the same from any folder; anything else as it is.
-fn absolute<'a>(text: &'a str, folder: &Path) -> Cow<'a, str> {
-    match text.strip_prefix("file:") {
-        Some(path) => format!("file:{}", folder.join(path).to_string_lossy()).into(),
+/// What begins with `prefix`, followed by a path that means the same from any folder; anything else
+/// as it is.
+fn absolute<'a>(text: &'a str, prefix: &str, folder: &Path) -> Cow<'a, str> {
+    match text.strip_prefix(prefix) {
+        Some(path) => format!("{prefix}{}", folder.join(path).to_string_lossy()).into(),
         None => text.into(),
     }
 }

@@ -279,7 +279,7 @@ const fn key(
 /// Every key of a service, in the order of [`Key`].
 #[rustfmt::skip]
 pub const SERVICE: &[KeyInfo] = &[
-    key(Key::Listen, "listen", Kind::Texts, Group::Listening, "required", Everywhere, "Where to listen: PORT, HOST:PORT, tcp://..., unix:///PATH, npipe:NAME"),
+    key(Key::Listen, "listen", Kind::Texts, Group::Listening, "required", Everywhere, "Where to listen: PORT, HOST:PORT, tcp://..., udp://..., unix:///PATH, npipe:NAME"),
     key(Key::Backlog, "backlog", Kind::Integer, Group::Listening, "4096", Everywhere, "Connections that may wait to be accepted; the system may cap it"),
     key(Key::Interface, "interface", Kind::Text, Group::Listening, "none", Unix, "Listen on this network interface only"),
     key(Key::Freebind, "freebind", Kind::Bool, Group::Listening, "false", Unix, "Bind an address that no interface has yet"),

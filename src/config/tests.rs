@@ -536,3 +536,18 @@ fn a_variable_may_have_both_kinds_of_quotes_in_its_name() {
     let file: toml::Table = text.parse().unwrap_or_else(|error| panic!("{text}{error}"));
     assert_eq!(file["service"]["'\" = 0"]["env"]["\"'"].as_str(), Some("a"));
 }
+
+#[test]
+fn a_printed_file_finds_its_quotes_from_any_folder() {
+    let line = CommandLine {
+        listen: vec!["7000".into()],
+        run: Vec::new(),
+        settings: vec![(Key::Builtin, "qotd:quotes.txt".into())],
+        name: None,
+    };
+    let file: toml::Table = to_toml(&line).parse().unwrap();
+    let service = file["service"].as_table().unwrap().values().next().unwrap();
+    let quotes = std::env::current_dir().unwrap().join("quotes.txt");
+    assert_eq!(service["builtin"].as_str().unwrap(), format!("qotd:{}", quotes.display()));
+    assert!(service.get("run").is_none() && service.get("cwd").is_none(), "{service}");
+}

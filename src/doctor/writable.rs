@@ -34,7 +34,8 @@ pub(super) fn check(config: &Config, _: &Machine, findings: &mut Findings) {
 }
 
 fn finding(what: &str, why: &str, outsider: &Outsider, file: &Path) -> Finding {
-    let why = if outsider.path == file {
+    // An outsider's path is absolute.
+    let why = if std::path::absolute(file).is_ok_and(|file| file == outsider.path) {
         why.to_owned()
     } else {
         let folder = outsider.path.display();
@@ -70,6 +71,18 @@ mod tests {
         assert!(findings[0].what.contains(" can change the program "), "{}", findings[0]);
         assert!(findings[0].places[0].ends_with("inetd.toml:3:7"), "{}", findings[0]);
         assert!(findings[0].help.contains(&case.program().display().to_string()));
+    }
+
+    #[test]
+    fn a_file_with_a_relative_path_is_no_folder() {
+        let outsider = Outsider {
+            path: std::path::absolute("inetd.toml").unwrap(),
+            who: "Everyone".into(),
+            everybody: true,
+            owner: false,
+        };
+        let finding = finding("what", "why", &outsider, Path::new("inetd.toml"));
+        assert_eq!(finding.why, "why");
     }
 
     #[test]

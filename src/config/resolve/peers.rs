@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::{Resolver, is_pipe};
+use crate::config::OverLimit;
 use crate::config::keys::Key;
 use crate::config::raw::RawService;
 use crate::config::report::Problem;
@@ -30,6 +31,7 @@ impl Resolver {
         let has_addresses = listen
             .iter()
             .any(|endpoint| matches!(endpoint, Endpoint::Tcp { .. } | Endpoint::Udp { .. }));
+        let only_datagrams = listen.iter().all(Endpoint::is_datagram);
         for entry in &raw.entries {
             let why = match (entry.key, FAMILY) {
                 (Key::SocketUser | Key::SocketGroup, Family::Windows) if !has_file && !has_pipe => {
@@ -48,6 +50,48 @@ impl Resolver {
                         "has only peers without an address: `socket_user` says who may connect"
                     }
                 },
+                (Key::Banner | Key::BannerReject, _) if only_datagrams => {
+                    "takes datagrams only, whose sender may be forged"
+                }
+                (Key::Backlog | Key::Nodelay | Key::Keepalive, _) if only_datagrams => {
+                    "takes datagrams only"
+                }
+                (Key::Interface | Key::Freebind | Key::Nodelay | Key::Keepalive, _)
+                    if !has_addresses =>
+                {
+                    "listens on no Internet address"
+                }
+                (Key::OverLimit, _)
+                    if only_datagrams
+                        && !draft.wait
+                        && draft.gate.over_limit == OverLimit::Queue =>
+                {
+                    "takes datagrams only, and none of them can wait"
+                }
+                (Key::RatePause, _) if only_datagrams && !draft.wait => {
+                    "takes datagrams only, and none of them can wait"
+                }
+                (Key::SessionTimeout | Key::IdleTimeout | Key::LingerTimeout, _)
+                    if only_datagrams && draft.builtin.is_some() =>
+                {
+                    "answers each datagram at once, without a session"
+                }
+                (Key::Banner | Key::SessionTimeout | Key::IdleTimeout | Key::LingerTimeout, _)
+                    if draft.gate.sensor.is_some() =>
+                {
+                    "is a sensor, and lets nobody in"
+                }
+                (Key::RatePause, _) if draft.gate.rate.is_none() => "has no `rate`",
+                (Key::RatePause, _) if draft.gate.over_limit == OverLimit::Reject => {
+                    "does not pause: it has over_limit = \"reject\""
+                }
+                (Key::SourcePrefix, _)
+                    if draft.gate.max_per_source.is_none()
+                        && draft.gate.rate_per_source.is_none()
+                        && draft.gate.sensor.is_none() =>
+                {
+                    "counts nobody by source: it has no `max_per_source` and no `rate_per_source`"
+                }
                 (Key::Profile, _) if draft.profile && draft.user.is_none() => {
                     "has no `user`: it runs as the user that inetd runs as"
                 }

@@ -50,6 +50,26 @@ fn print_config_is_the_same_service_as_a_file() {
 }
 
 #[test]
+fn a_printed_service_without_a_program_is_the_same_as_a_file() {
+    let printed = |options: &[&str]| {
+        let printed = inetd(&[&["serve", "--print-config"], options, &["127.0.0.1:0"]].concat());
+        assert_eq!(printed.code, 0, "{}", printed.err);
+        printed.out
+    };
+    let daemon = Start::run(&printed(&["--name", "echo", "--builtin", "echo"])).ready();
+    assert_eq!(daemon.ask("echo", "x"), "x");
+    let forward = daemon.endpoints("echo")[0].replace("tcp://", "");
+    let way = Start::run(&printed(&["--name", "way", "--forward", &forward])).ready();
+    assert_eq!(way.ask("way", "y"), "y");
+}
+
+#[test]
+fn a_sensor_needs_no_program() {
+    let daemon = Start::serve(&["--name", "trap", "--sensor", "1h", "127.0.0.1:0"], &[]).ready();
+    daemon.connect("trap").closed();
+}
+
+#[test]
 fn a_service_that_does_not_parse_is_told_before_anything_is_bound() {
     let finished =
         Start::serve(&["--stop-timeout", "soon", "127.0.0.1:0"], &probe(&["cat"])).fails();
