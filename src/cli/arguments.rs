@@ -86,7 +86,7 @@ there is an error among the findings.
 
 --selftest needs no configuration: it starts daemons of its own in a temporary
 folder and on the loopback interface, uses them as clients do, and prints for each
-scenario whether it works on this machine. It takes about a minute and leaves
+scenario whether it works on this machine. It takes less than a minute and leaves
 nothing behind. The exit code is 1 if a scenario failed.";
 
 const SERVICE_HELP: &str = "\

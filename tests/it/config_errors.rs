@@ -112,7 +112,9 @@ fn a_file_that_cannot_be_read_is_a_problem() {
 
 #[test]
 fn every_good_configuration_loads() {
-    for path in configurations("tests/data/good") {
+    let paths = configurations("tests/data/good");
+    assert!(paths.len() >= 10, "{paths:?}");
+    for path in paths {
         let Header { format, runs_here } = header(&path);
         if runs_here {
             let loaded = config::load(&path, format, Purpose::Check);

@@ -209,7 +209,8 @@ mod tests {
     #[test]
     fn a_group_and_an_owner_are_named_unless_they_are_trusted() {
         if !rustix::process::geteuid().is_root() {
-            return; // Only root can give files away.
+            assert!(std::env::var_os("CI").is_none(), "only root can give files away");
+            return;
         }
         let (_top, path) = file(0o775, 0o755);
         std::os::unix::fs::chown(&path, Some(0), Some(12_345)).unwrap();

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 
-use crate::harness::{Client, Daemon, Start, probe, service};
+use crate::harness::{Client, Daemon, Start, left_out, probe, service};
 
 fn cat(keys: &str) -> String {
     service("cat", &probe(&["cat"]), keys)
@@ -38,8 +38,7 @@ fn a_service_may_have_several_addresses() {
 #[test]
 fn ipv6_only() {
     if !has_v6() {
-        println!("this machine has no IPv6");
-        return;
+        return left_out("this machine has no IPv6");
     }
     let daemon = Daemon::run(&service("env", &probe(&["environment"]), "listen = '[::1]:0'"));
     let address = daemon.address("env");
@@ -55,8 +54,7 @@ fn ipv6_only() {
 #[test]
 fn a_bare_port_is_both_families_and_ipv4_peers_look_like_ipv4() {
     if !has_v6() {
-        println!("this machine has no IPv6");
-        return;
+        return left_out("this machine has no IPv6");
     }
     let daemon = Daemon::run(&service("env", &probe(&["environment"]), "listen = '0'"));
     let port = daemon.address("env").port();

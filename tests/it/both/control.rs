@@ -1,6 +1,6 @@
 //! The commands that look at sessions and end them, and `inetd stop`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::harness::{Client, Daemon, Start, example, probe, service, wait_until};
 
@@ -119,11 +119,9 @@ fn asked_to_stop_again_it_kills_what_is_left() {
             daemon.log().wait_for("the start of the end", |line| line.contains("Stopping"));
             assert!(client.is_quiet());
         }
-        let begin = Instant::now();
         assert_eq!(daemon.told(second), "");
         client.closed();
         assert_eq!(daemon.exit_code(), 0);
-        assert!(begin.elapsed() < Duration::from_secs(300));
         daemon.log().wait_for("the reason", |line| line.contains("Asked to stop again"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 
-use crate::harness::{Daemon, deadline, probe, service, wine};
+use crate::harness::{Daemon, deadline, left_out, probe, service, wine};
 
 fn udp(name: &str, program: &[String], keys: &str) -> String {
     service(name, program, &format!("listen = 'udp://127.0.0.1:0'\n{keys}"))
@@ -147,15 +147,27 @@ fn built_in_services_answer_datagrams() {
 #[test]
 fn built_in_services_never_answer_ports_of_services() {
     let daemon = Daemon::run(&[builtin("echo", "echo", ""), builtin("other", "echo", "")].concat());
-    let echo = address(&daemon, "echo");
     // What `echo` would see of `other`, if somebody forged the sender.
-    let forged = SocketAddr::new([127, 0, 0, 2].into(), address(&daemon, "other").port());
-    let forged = UdpSocket::bind(forged).unwrap();
-    forged.send_to(b"x", echo).unwrap();
+    let port = address(&daemon, "other").port();
+    assert_gets_no_answer(&daemon, &UdpSocket::bind(("127.0.0.2", port)).unwrap());
+}
+
+#[test]
+fn built_in_services_never_answer_ports_below_1024() {
+    let daemon = Daemon::run(&builtin("echo", "echo", ""));
+    let Some(low) = (512..1024).find_map(|port| UdpSocket::bind(("127.0.0.2", port)).ok()) else {
+        return left_out("only root can have such a port");
+    };
+    assert_gets_no_answer(&daemon, &low);
+}
+
+/// Sends a datagram to `echo`, which has none for this peer.
+fn assert_gets_no_answer(daemon: &Daemon, peer: &UdpSocket) {
+    peer.send_to(b"x", address(daemon, "echo")).unwrap();
     // Datagrams are answered in their order.
-    assert_eq!(Peer::of(&daemon, "echo").ask("works"), "works");
-    forged.set_nonblocking(true).unwrap();
-    assert!(forged.recv(&mut [0]).is_err(), "answered");
+    assert_eq!(Peer::of(daemon, "echo").ask("works"), "works");
+    peer.set_nonblocking(true).unwrap();
+    assert!(peer.recv(&mut [0]).is_err(), "answered");
 }
 
 #[test]

@@ -72,6 +72,7 @@ fn the_ports_of_a_running_daemon_are_its_own() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let daemon = Daemon::run(&service("x", &probe(&["cat"]), &format!("listen = '{port}'")));
     let doctor = inetd(&["doctor", "-c", &native(&daemon.config())]);
+    assert_eq!(doctor.code, 0, "{}", doctor.out);
     assert!(!doctor.out.contains(&port.to_string()), "{}", doctor.out);
 }
 

@@ -1,7 +1,7 @@
 //! Configurations that others can change. Only a daemon with rights cares: these tests run as root,
 //! or as an administrator, or have nothing to show.
 
-use crate::harness::{Daemon, Start, inetd, native, open_to_everybody, probe, service};
+use crate::harness::{Daemon, Start, inetd, left_out, native, open_to_everybody, probe, service};
 
 /// Whether `inetd check` warns of this text.
 fn warned(text: &str) -> bool {
@@ -21,7 +21,7 @@ fn a_configuration_that_everybody_can_change_is_told() {
     let after = check();
     assert_eq!(after.code, 0);
     if !privileged() {
-        return;
+        return left_out("who runs this does not matter to the machine");
     }
     assert!(warned(&after.err), "{}", after.err);
     assert!(after.err.contains("inetd.toml"), "{}", after.err);

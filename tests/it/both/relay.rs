@@ -165,8 +165,8 @@ fn what_a_program_leaves_behind_is_killed_or_goes_on() {
     let mut client = daemon.connect("go");
     assert_eq!(client.line(), "gone");
     let left = lifeline.accept();
-    assert!(client.is_quiet());
     daemon.record("EXIT", |record| &record["service"] == "kill");
+    assert!(client.is_quiet());
     assert!(daemon.log().all().iter().all(|line| !line.contains("EXIT service=go")));
     drop(left);
     client.closed();

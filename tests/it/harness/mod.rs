@@ -32,6 +32,15 @@ pub fn on_windows() -> bool {
     cfg!(windows) || wine()
 }
 
+/// Tells why a test is left out on this machine.
+///
+/// # Panics
+/// With `CI` set: there a test that does not run is a test that fails.
+pub fn left_out(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{why}");
+    println!("left out: {why}");
+}
+
 /// How long anything may take that happens at once on an idle machine. `INETD_DEADLINE` sets other
 /// seconds.
 pub fn deadline() -> Duration {

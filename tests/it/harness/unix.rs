@@ -29,6 +29,15 @@ impl Daemon {
     }
 }
 
+/// Whether we may become somebody else; if not, the test is left out.
+pub fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        super::left_out("only root can do that");
+    }
+    root
+}
+
 /// Whether there is such a process; one that is dead and only waits for its parent is none.
 pub fn is_alive(id: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{id}/stat"))

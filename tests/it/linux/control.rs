@@ -8,18 +8,11 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Uid;
 
+use crate::harness::unix::is_root;
 use crate::harness::{Daemon, Process, command, deadline, inetd, probe, service};
 
 /// `nobody` of Debian's base system.
 const NOBODY: u32 = 65534;
-
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        println!("only root can become somebody else");
-    }
-    root
-}
 
 fn daemon() -> Daemon {
     Daemon::run(&service("'a/b+c'", &probe(&["cat"]), ""))

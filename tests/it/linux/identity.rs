@@ -1,11 +1,8 @@
 //! As whom and under which limits a program runs. Only root can become somebody else; without
 //! root these tests check what anybody can do.
 
+use crate::harness::unix::is_root;
 use crate::harness::{Daemon, inetd, probe, service};
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
 
 /// What the probe prints in this mode under these keys.
 fn ask(mode: &str, keys: &str) -> String {
@@ -28,7 +25,6 @@ fn a_program_runs_as_the_daemon_unless_told_otherwise() {
 #[test]
 fn a_user_brings_its_groups() {
     if !is_root() {
-        println!("only root can become somebody else");
         return;
     }
     let (uid, gid) = (id(&["-u", "daemon"]), id(&["-g", "daemon"]));
@@ -40,7 +36,6 @@ fn a_user_brings_its_groups() {
 #[test]
 fn group_and_groups_replace_those_of_the_user() {
     if !is_root() {
-        println!("only root can become somebody else");
         return;
     }
     let uid = id(&["-u", "daemon"]);

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
+use crate::harness::unix::is_root;
 use crate::harness::{Daemon, service};
 
 fn pty(name: &str, run: &[&str], keys: &str) -> String {
@@ -128,7 +129,7 @@ fn standard_error_may_go_elsewhere() {
 
 #[test]
 fn the_terminal_belongs_to_the_user_of_the_program() {
-    if !rustix::process::geteuid().is_root() {
+    if !is_root() {
         return;
     }
     let script = "stat -c %U \"$(tty)\"; echo open >\"$(tty)\"";

@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::Path;
 
+use crate::harness::unix::is_root;
 use crate::harness::{Daemon, Start, deadline, probe, service};
 
 fn ask(mut stream: UnixStream, question: &str) -> String {
@@ -41,8 +42,7 @@ fn a_socket_file_serves_and_goes_with_the_daemon() {
 
 #[test]
 fn owner_and_group() {
-    if !rustix::process::geteuid().is_root() {
-        println!("only root can give files away");
+    if !is_root() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
