@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::admission::Gate;
 use crate::config::keys::Key;
-use crate::listener::endpoint::Endpoint;
+use crate::listener::endpoint::{Endpoint, UnixUrl};
 use crate::record::event::Level;
 use crate::record::file::Rotation;
 use crate::record::format::Format as LogFormat;
@@ -217,7 +217,7 @@ impl fmt::Display for Target {
         match self {
             Self::Inet { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Inet { host, port } => write!(f, "{host}:{port}"),
-            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Unix(path) => UnixUrl(path).fmt(f),
         }
     }
 }

@@ -3,13 +3,16 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::sys::{FAMILY, Family};
 
 /// One address that a service listens on.
 ///
 /// Its text form is the one that the daemon announces and that the `listen` key takes:
 /// `tcp://127.0.0.1:7000`, `tcp://[::]:7000`, `udp://0.0.0.0:69`, `unix:///run/hello.sock`, `unix:@hello`,
-/// `npipe:hello`.
+/// `npipe:hello`. On Windows the path of a Unix socket begins with its drive:
+/// `unix:///C:/ProgramData/hello.sock`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Endpoint {
     /// A TCP address. Port 0 lets the system choose.
@@ -69,6 +72,9 @@ impl Endpoint {
     pub fn one_spelling(&self) -> Self {
         match self {
             Self::Pipe(name) => Self::Pipe(name.to_lowercase()),
+            Self::Unix(path) if FAMILY == Family::Windows => {
+                Self::Unix(path.to_string_lossy().to_lowercase().into())
+            }
             other => other.clone(),
         }
     }
@@ -87,9 +93,28 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Tcp { address, .. } => write!(f, "tcp://{address}"),
             Self::Udp { address, .. } => write!(f, "udp://{address}"),
-            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Unix(path) => UnixUrl(path).fmt(f),
             Self::Abstract(name) => write!(f, "unix:@{name}"),
             Self::Pipe(name) => write!(f, "npipe:{name}"),
+        }
+    }
+}
+
+/// A path as the address of a Unix socket. A path of Windows has a slash in front of its drive
+/// there, and no backslash (RFC 8089, appendix E.2).
+#[derive(Clone, Copy, Debug)]
+pub struct UnixUrl<'a>(
+    /// The path of the socket.
+    pub &'a Path,
+);
+
+impl fmt::Display for UnixUrl<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match FAMILY {
+            Family::Unix => write!(f, "unix://{}", self.0.display()),
+            Family::Windows => {
+                write!(f, "unix:///{}", self.0.to_string_lossy().replace('\\', "/"))
+            }
         }
     }
 }
@@ -174,6 +199,18 @@ mod tests {
         assert!(!pipe("hello").conflicts(&pipe("hello2")));
         assert!(!pipe("hello").conflicts(&Endpoint::Abstract("hello".into())));
         assert_eq!(pipe("Hello").to_string(), "npipe:Hello");
+    }
+
+    #[test]
+    fn a_unix_socket_is_announced_as_it_is_written() {
+        let (path, other, url) = match FAMILY {
+            Family::Unix => ("/run/x.sock", "/run/X.sock", "unix:///run/x.sock"),
+            Family::Windows => (r"C:\x\y.sock", r"c:\X\y.sock", "unix:///C:/x/y.sock"),
+        };
+        let (socket, other) = (Endpoint::Unix(path.into()), Endpoint::Unix(other.into()));
+        assert_eq!(socket.to_string(), url);
+        // The case of a name does not matter on Windows.
+        assert_eq!(socket.conflicts(&other), FAMILY == Family::Windows);
     }
 
     #[test]

@@ -110,7 +110,10 @@ impl Draft {
         self.spans.push((entry.key, entry.value.span));
         if let Some(obstacle) = info.availability.obstacle() {
             let problem = Problem::error(entry.name, format!("`{}` {obstacle}", info.name));
-            problems.push(problem.help("remove it"));
+            problems.push(problem.help(match entry.key {
+                Key::SocketMode => "say with `socket_user` and `socket_group` who may connect",
+                _ => "remove it",
+            }));
             return;
         }
         let mut check = Check::new(info.name, &entry.value, problems);

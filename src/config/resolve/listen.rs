@@ -2,19 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::path::Path;
 
+use super::local::{pipe, unix};
 use crate::config::Target;
 use crate::config::services_file::ServicesFile;
 use crate::config::suggest::did_you_mean;
 use crate::listener::endpoint::Endpoint;
-use crate::sys::{FAMILY, Family, paths};
+use crate::sys::paths;
 
-/// The longest path of a Unix socket: `sun_path` has 108 bytes with the NUL (unix(7)).
-const UNIX_PATH: usize = 107;
-
-/// The longest name of a pipe: 256 characters with `\\.\pipe\` ("Pipe Names").
-const PIPE_NAME: usize = 247;
 const KINDS: &str =
     "there are tcp://, tcp4://, tcp6://, udp://, udp4://, udp6://, unix:// and npipe:";
 
@@ -35,10 +30,14 @@ pub(super) fn complain<T>(
 /// An address before its names are looked up.
 #[derive(Clone, Debug, PartialEq)]
 enum Form {
-    Inet { transport: Transport, net: Net, host: Option<Host>, port: Port },
-    Unix(String),
-    Abstract(String),
-    Pipe(String),
+    Inet {
+        transport: Transport,
+        net: Net,
+        host: Option<Host>,
+        port: Port,
+    },
+    /// Of this machine alone.
+    Local(Endpoint),
 }
 
 /// What runs over the Internet protocol.
@@ -68,10 +67,16 @@ enum Port {
     Name(String),
 }
 
+/// What the system can do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct System {
+    pub(super) has_ipv6: bool,
+    pub(super) has_unix_sockets: bool,
+}
+
 /// Looks up names; each one once.
 pub(super) struct Names {
-    /// The system has IPv6.
-    has_ipv6: bool,
+    system: System,
     services: Option<ServicesFile>,
     hosts: HashMap<String, Result<Vec<SocketAddr>, String>>,
 }
@@ -87,16 +92,30 @@ impl Transport {
 }
 
 impl Names {
-    pub(super) fn new(has_ipv6: bool) -> Self {
-        Self { has_ipv6, services: None, hosts: HashMap::new() }
+    pub(super) fn new(system: System) -> Self {
+        Self { system, services: None, hosts: HashMap::new() }
+    }
+
+    fn needs_unix_sockets(&self) -> Result<(), Complaint> {
+        if self.system.has_unix_sockets {
+            return Ok(());
+        }
+        complain(
+            "this system has no Unix sockets",
+            "they need Windows 10 1803, Windows Server 2019 or a later one: use npipe:NAME or \
+             127.0.0.1:PORT",
+        )
     }
 
     /// The endpoints of one address, at least one.
     pub(super) fn endpoints(&mut self, text: &str) -> Result<Vec<Endpoint>, Complaint> {
         let (transport, net, host, port) = match parse(text)? {
-            Form::Unix(path) => return Ok(vec![Endpoint::Unix(path.into())]),
-            Form::Abstract(name) => return Ok(vec![Endpoint::Abstract(name)]),
-            Form::Pipe(name) => return Ok(vec![Endpoint::Pipe(name)]),
+            Form::Local(endpoint) => {
+                if let Endpoint::Unix(_) = endpoint {
+                    self.needs_unix_sockets()?;
+                }
+                return Ok(vec![endpoint]);
+            }
             Form::Inet { transport, net, host, port } => {
                 (transport, net, host, self.port(port, transport)?)
             }
@@ -105,7 +124,7 @@ impl Names {
         let every: IpAddr = match net {
             Net::V4 => Ipv4Addr::UNSPECIFIED.into(),
             // A port alone asks for what there is, not for IPv6.
-            Net::Any if !self.has_ipv6 => Ipv4Addr::UNSPECIFIED.into(),
+            Net::Any if !self.system.has_ipv6 => Ipv4Addr::UNSPECIFIED.into(),
             Net::Any | Net::V6 => Ipv6Addr::UNSPECIFIED.into(),
         };
         let addresses = match host {
@@ -144,7 +163,9 @@ impl Names {
     pub(super) fn target(&mut self, text: &str) -> Result<Target, Complaint> {
         const HELP: &str = "write \"HOST:PORT\", \"[::1]:PORT\" or \"unix:///PATH\"";
         match parse(text)? {
-            Form::Unix(path) => Ok(Target::Unix(path.into())),
+            Form::Local(Endpoint::Unix(path)) => {
+                self.needs_unix_sockets().map(|()| Target::Unix(path))
+            }
             Form::Inet { transport: Transport::Tcp, net: Net::Any, host: Some(host), port } => {
                 let port = self.port(port, Transport::Tcp)?;
                 if port == 0 {
@@ -215,10 +236,10 @@ fn parse(text: &str) -> Result<Form, Complaint> {
         );
     }
     if let Some(rest) = text.strip_prefix("unix:") {
-        return unix(rest);
+        return unix(rest).map(Form::Local);
     }
     if let Some(rest) = text.strip_prefix("npipe:") {
-        return pipe(rest);
+        return pipe(rest).map(Form::Local);
     }
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (scheme, rest),
@@ -253,69 +274,6 @@ fn parse(text: &str) -> Result<Form, Complaint> {
             .or_else(|| Some(KINDS.into())),
         }),
     }
-}
-
-fn unix(rest: &str) -> Result<Form, Complaint> {
-    if FAMILY == Family::Windows {
-        return complain("Unix sockets are not available on Windows", "use a TCP address");
-    }
-    let (path, is_abstract) = match (rest.strip_prefix('@'), rest.strip_prefix("//")) {
-        (Some(name), _) => (name, true),
-        (None, Some(path)) => (path, false),
-        (None, None) => (rest, false),
-    };
-    if path.len() > UNIX_PATH {
-        return complain(
-            format!("the path of the Unix socket has {} bytes", path.len()),
-            format!("the system allows at most {UNIX_PATH}"),
-        );
-    }
-    if is_abstract {
-        return match path {
-            "" => complain("the abstract Unix socket has no name", "write unix:@NAME"),
-            name => Ok(Form::Abstract(name.to_owned())),
-        };
-    }
-    if !path.starts_with('/') {
-        let help = format!("write an absolute path: unix:///run/{}", path.trim_start_matches("./"));
-        return complain(format!("the path `{path}` of the Unix socket is not absolute"), help);
-    }
-    if path.ends_with('/') || Path::new(path).file_name().is_none() {
-        return complain(format!("`{path}` does not name a file"), "write unix:///run/NAME.sock");
-    }
-    Ok(Form::Unix(path.to_owned()))
-}
-
-fn pipe(name: &str) -> Result<Form, Complaint> {
-    if FAMILY == Family::Unix {
-        return complain(
-            "named pipes are available on Windows only",
-            "use a Unix socket: unix:///run/NAME.sock",
-        );
-    }
-    let plain = name.trim_start_matches(['/', '\\', '.']);
-    let plain = plain.strip_prefix("pipe").and_then(|rest| rest.strip_prefix(['/', '\\']));
-    if let Some(plain) = plain.filter(|plain| !plain.is_empty()) {
-        let help = format!("write npipe:{plain}");
-        return complain(format!("`{name}` has the folder of all pipes in front"), help);
-    }
-    let characters = name.encode_utf16().count();
-    if characters > PIPE_NAME {
-        return complain(
-            format!("the name of the pipe has {characters} characters"),
-            format!("the system allows at most {PIPE_NAME}"),
-        );
-    }
-    // The system cuts blanks and dots off the end. Of the others it forbids only the backslash, but
-    // it takes a slash for one, and the rest cannot be typed everywhere.
-    let forbidden = |c: char| c.is_control() || "\\/:*?\"<>|".contains(c);
-    if name.is_empty() || name.contains(forbidden) || name.ends_with(['.', ' ']) {
-        return complain(
-            format!("`{name}` cannot be the name of a pipe"),
-            "write a name as a file could have, for example npipe:hello",
-        );
-    }
-    Ok(Form::Pipe(name.to_owned()))
 }
 
 fn inet(transport: Transport, net: Net, text: &str) -> Result<Form, Complaint> {
@@ -414,9 +372,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sys::{FAMILY, Family};
+
+    const ALL: System = System { has_ipv6: true, has_unix_sockets: true };
 
     fn endpoints(text: &str) -> Result<Vec<Endpoint>, Complaint> {
-        Names::new(true).endpoints(text)
+        Names::new(ALL).endpoints(text)
     }
 
     fn shown(text: &str) -> String {
@@ -451,7 +412,9 @@ mod tests {
 
     #[test]
     fn a_port_alone_is_of_ipv4_where_there_is_no_ipv6() {
-        let shown = |text| Names::new(false).endpoints(text).unwrap()[0].to_string();
+        let shown = |text| {
+            Names::new(System { has_ipv6: false, ..ALL }).endpoints(text).unwrap()[0].to_string()
+        };
         assert_eq!(shown("7000"), "tcp://0.0.0.0:7000");
         assert_eq!(shown("tcp://7000"), "tcp://0.0.0.0:7000");
         // Who asks for IPv6 is told that it cannot be had.
@@ -487,37 +450,16 @@ mod tests {
     }
 
     #[test]
-    fn unix_sockets_have_absolute_paths_where_they_exist() {
-        if FAMILY == Family::Windows {
-            assert!(endpoints("unix:///run/x.sock").is_err());
-            return;
+    fn what_the_system_does_not_have_is_said() {
+        let mut names = Names::new(System { has_unix_sockets: false, ..ALL });
+        let address = if FAMILY == Family::Windows { "unix:///C:/x.sock" } else { "unix:///x" };
+        for complaint in [names.endpoints(address).unwrap_err(), names.target(address).unwrap_err()]
+        {
+            assert_eq!(complaint.message, "this system has no Unix sockets");
+            assert!(complaint.help.unwrap().contains("Windows Server 2019"));
         }
-        assert_eq!(shown("unix:///run/x.sock"), "unix:///run/x.sock");
-        assert_eq!(shown("unix:@x"), "unix:@x");
-        for bad in ["unix://x", "unix:", "unix:@", "unix:///", "unix:///x/", "unix://"] {
-            assert!(endpoints(bad).is_err(), "{bad}");
-        }
-        let long = format!("unix:///{}", "x".repeat(107));
-        assert!(endpoints(&long).is_err());
-        assert!(endpoints(&long[..long.len() - 1]).is_ok());
-    }
-
-    #[test]
-    fn pipes_have_names_where_they_exist() {
-        if FAMILY == Family::Unix {
-            assert_eq!(shown("npipe:hello"), "named pipes are available on Windows only");
-            return;
-        }
-        assert_eq!(shown("npipe:Hello world"), "npipe:Hello world");
-        for bad in ["npipe:", "npipe:a\\b", "npipe:a/b", "npipe:a.", "npipe:a ", "npipe:a\tb"] {
-            assert!(endpoints(bad).is_err(), "{bad:?}");
-        }
-        for full in [r"npipe:\\.\pipe\hello", "npipe:////./pipe/hello"] {
-            assert_eq!(endpoints(full).unwrap_err().help.unwrap(), "write npipe:hello");
-        }
-        let long = format!("npipe:{}", "x".repeat(248));
-        assert!(endpoints(&long).is_err());
-        assert!(endpoints(&long[..long.len() - 1]).is_ok());
+        assert!(names.endpoints("127.0.0.1:7000").is_ok());
+        assert!(Names::new(ALL).target(address).is_ok());
     }
 
     proptest! {

@@ -10,6 +10,7 @@ mod draft;
 mod environment;
 mod limits;
 mod listen;
+mod local;
 mod log;
 mod peers;
 mod program;
@@ -26,8 +27,8 @@ use conflicts::Conflicts;
 pub(crate) use daemon::control;
 use draft::Draft;
 use environment::Environments;
-use listen::Names;
 pub(crate) use listen::Transport;
+use listen::{Names, System};
 
 use super::keys::Key;
 use super::raw::{Entry, Layer, Origin, Raw, RawService};
@@ -37,7 +38,7 @@ use super::value::{NAME_LENGTH, is_name, to_name};
 use super::{Config, Io, Purpose, ServiceConfig, SocketOptions, Work};
 use crate::admission::Gate;
 use crate::listener::endpoint::Endpoint;
-use crate::sys::socket::has_ipv6;
+use crate::sys::socket::{has_ipv6, has_unix_sockets};
 
 /// Checks everything. `origin` is what the configuration as a whole is written in; `cwd` is where
 /// programs run if nothing is said, instead of the system's default.
@@ -57,7 +58,7 @@ pub(crate) fn resolve(
         programs: None,
         near: HashMap::new(),
         users: None,
-        names: Names::new(has_ipv6()),
+        names: Names::new(System { has_ipv6: has_ipv6(), has_unix_sockets: has_unix_sockets() }),
         environments: Environments::new(),
         conflicts: Conflicts::default(),
         rules: HashMap::new(),

@@ -35,7 +35,7 @@ impl Resolver {
         for entry in &raw.entries {
             let why = match (entry.key, FAMILY) {
                 (Key::SocketUser | Key::SocketGroup, Family::Windows) if !has_file && !has_pipe => {
-                    "listens on no named pipe"
+                    "listens on no named pipe and on no Unix socket"
                 }
                 (Key::SocketMode | Key::SocketUser | Key::SocketGroup, Family::Unix)
                     if !has_file =>

@@ -20,7 +20,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub(in crate::relay) async fn connect(target: &Target, nodelay: bool) -> io::Result<Stream> {
     let (host, port) = match target {
         Target::Inet { host, port } => (host.as_str(), *port),
-        Target::Unix(path) => return Stream::connect_unix(path).await,
+        Target::Unix(path) => {
+            let connected = tokio::time::timeout(CONNECT, Stream::connect_unix(path)).await;
+            return connected.map_err(|_| io::ErrorKind::TimedOut)?;
+        }
     };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in lookup_host((host, port)).await? {

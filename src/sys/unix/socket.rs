@@ -269,6 +269,11 @@ pub fn has_ipv6() -> bool {
     *ANSWER.get_or_init(|| Socket::new(Domain::IPV6, Type::STREAM, None).is_ok())
 }
 
+/// Whether this system has Unix sockets.
+pub fn has_unix_sockets() -> bool {
+    true
+}
+
 /// Sorts the errors of [`ListenSocket::accept`] (accept(2), "Error handling").
 pub fn accept_failure(error: &io::Error) -> AcceptFailure {
     let Some(error) = Errno::from_io_error(error) else { return AcceptFailure::Broken };

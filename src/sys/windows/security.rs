@@ -26,6 +26,10 @@ use super::token;
 /// Security and Access Rights").
 const CONNECT: &str = "0x12019b";
 
+/// The same for the file of a Unix socket, FILE_GENERIC_READ and FILE_GENERIC_WRITE: whoever connects
+/// needs the right to write to it. None of these rights is to remove or replace it.
+const CONNECT_TO_FILE: &str = "0x12019f";
+
 /// A security descriptor in one piece (self-relative), aligned as the system's own ones are.
 #[derive(Debug)]
 pub(super) struct Descriptor {
@@ -39,15 +43,26 @@ impl Descriptor {
         Self::ours_and(std::iter::empty())
     }
 
-    /// As [`Descriptor::ours_alone`], and `others` may connect: to a pipe, or to a socket by its
-    /// file.
+    /// As [`Descriptor::ours_alone`], and `others` may connect to the pipe.
     pub(super) fn ours_and<'a>(others: impl Iterator<Item = &'a AccountId>) -> io::Result<Self> {
-        Self::of(&token::ourselves()?, others)
+        Self::of("GA", &token::ourselves()?, CONNECT, others)
     }
 
-    fn of<'a>(ourselves: &str, others: impl Iterator<Item = &'a AccountId>) -> io::Result<Self> {
-        let ours = format!("D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{ourselves})");
-        Self::parse(&others.fold(ours, |text, other| text + &format!("(A;;{CONNECT};;;{other})")))
+    /// The same for the file of a Unix socket. A file system does not know generic rights.
+    pub(super) fn file_of_ours_and<'a>(
+        others: impl Iterator<Item = &'a AccountId>,
+    ) -> io::Result<Self> {
+        Self::of("FA", &token::ourselves()?, CONNECT_TO_FILE, others)
+    }
+
+    fn of<'a>(
+        all: &str,
+        ourselves: &str,
+        connect: &str,
+        others: impl Iterator<Item = &'a AccountId>,
+    ) -> io::Result<Self> {
+        let ours = format!("D:P(A;;{all};;;SY)(A;;{all};;;BA)(A;;{all};;;{ourselves})");
+        Self::parse(&others.fold(ours, |text, other| text + &format!("(A;;{connect};;;{other})")))
     }
 
     /// The descriptor that `text` describes, see "Security Descriptor String Format".
@@ -197,6 +212,9 @@ unsafe fn text_at(start: *const u16) -> io::Result<String> {
 mod tests {
     use windows_sys::Win32::Security::Authorization::ConvertSecurityDescriptorToStringSecurityDescriptorW;
     use windows_sys::Win32::Security::DACL_SECURITY_INFORMATION;
+    use windows_sys::Win32::Storage::FileSystem::{
+        DELETE, FILE_GENERIC_READ, FILE_GENERIC_WRITE, WRITE_DAC, WRITE_OWNER,
+    };
 
     use super::super::service::SERVICE_SID;
     use super::*;
@@ -236,9 +254,21 @@ mod tests {
         let own = own_user().unwrap();
         assert_eq!(text(&descriptor), format!("D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{own})"));
         // As a service it names the service and not the account, which others may have too.
-        let service = Descriptor::of(SERVICE_SID, std::iter::empty()).unwrap();
+        let service = Descriptor::of("GA", SERVICE_SID, CONNECT, std::iter::empty()).unwrap();
         let expected = format!("D:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;{SERVICE_SID})");
         assert_eq!(text(&service), expected);
+    }
+
+    #[test]
+    fn whoever_may_connect_to_a_socket_may_write_to_its_file_and_not_replace_it() {
+        let users: AccountId = super::super::identity::group_id("Users").unwrap();
+        let descriptor = Descriptor::file_of_ours_and([&users].into_iter()).unwrap();
+        let own = own_user().unwrap();
+        let ours = format!("D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;{own})");
+        assert_eq!(text(&descriptor), ours + "(A;;0x12019f;;;BU)");
+        let mask = u32::from_str_radix(CONNECT_TO_FILE.trim_start_matches("0x"), 16).unwrap();
+        assert_eq!(mask, FILE_GENERIC_READ | FILE_GENERIC_WRITE);
+        assert_eq!(mask & (DELETE | WRITE_DAC | WRITE_OWNER), 0);
     }
 
     #[test]

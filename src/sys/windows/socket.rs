@@ -28,6 +28,7 @@ use crate::config::SocketOptions;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::sys::{AcceptFailure, BindFailure};
 
+mod file;
 mod listener;
 mod pipe;
 mod stream;
@@ -50,7 +51,7 @@ impl ListenSocket {
     ///
     /// # Errors
     /// Those of `bind`, `listen` and `CreateNamedPipe`; see [`bind_failure`]. `Unsupported` for
-    /// Unix sockets and for options that this system has not.
+    /// abstract Unix sockets and for options that this system has not.
     pub fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Self> {
         let kind = match endpoint {
             Endpoint::Pipe(name) => Kind::Pipe(PipeListener::bind(name, options)?),
@@ -60,7 +61,7 @@ impl ListenSocket {
     }
 
     /// Applies what can change without binding again to the next connections: buffers, `nodelay`,
-    /// `keepalive`, who may connect to a pipe. While a socket is lent, this is put off until it is
+    /// `keepalive`, who may connect to a pipe or a Unix socket. While a socket is lent, this is put off until it is
     /// back.
     ///
     /// # Errors
@@ -318,6 +319,12 @@ pub fn bind_failure(error: &io::Error) -> BindFailure {
 pub fn has_ipv6() -> bool {
     static HAS: OnceLock<bool> = OnceLock::new();
     *HAS.get_or_init(|| Socket::new(Domain::IPV6, Type::STREAM, None).is_ok())
+}
+
+/// Whether this system has Unix sockets: from Windows 10 1803 and Windows Server 2019 on.
+pub fn has_unix_sockets() -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| Socket::new(Domain::UNIX, Type::STREAM, None).is_ok())
 }
 
 /// Tries whether an Internet address could be bound now; others are not tried.

@@ -10,3 +10,4 @@ mod programs;
 mod relay;
 mod service;
 mod terminal;
+mod unix_sockets;

@@ -23,14 +23,15 @@ use windows_sys::Wdk::Storage::FileSystem::{
 };
 use windows_sys::Win32::Foundation::RtlNtStatusToDosError;
 use windows_sys::Win32::Networking::WinSock::{
-    AF_INET, AF_INET6, FD_ACCEPT, FD_READ, INVALID_SOCKET, IPPROTO_TCP, IPPROTO_UDP, POLLRDNORM,
-    SIO_UDP_CONNRESET, SO_EXCLUSIVEADDRUSE, SOCK_DGRAM, SOCK_STREAM, SOCKET, SOL_SOCKET,
-    WSA_FLAG_NO_HANDLE_INHERIT, WSAECONNRESET, WSAEMSGSIZE, WSAEventSelect, WSAIoctl, WSAPOLLFD,
-    WSAPoll, WSASocketW, setsockopt,
+    AF_INET, AF_INET6, AF_UNIX, FD_ACCEPT, FD_READ, INVALID_SOCKET, IPPROTO_TCP, IPPROTO_UDP,
+    POLLRDNORM, SIO_UDP_CONNRESET, SO_EXCLUSIVEADDRUSE, SOCK_DGRAM, SOCK_STREAM, SOCKET,
+    SOL_SOCKET, WSA_FLAG_NO_HANDLE_INHERIT, WSAECONNRESET, WSAEMSGSIZE, WSAEventSelect, WSAIoctl,
+    WSAPOLLFD, WSAPoll, WSASocketW, setsockopt,
 };
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::Threading::CreateEventW;
 
+use super::file::SocketFile;
 use super::tuning::Tuning;
 use super::{Connection, Peer, unsupported};
 use crate::config::SocketOptions;
@@ -52,6 +53,8 @@ pub(super) struct SocketListener {
     /// Set by the system when a connection is waiting; resets itself. Before the socket.
     event: OwnedHandle,
     socket: Socket,
+    /// That of a Unix socket. Behind the socket: it goes when nobody can connect any more.
+    file: Option<Box<SocketFile>>,
     local: Endpoint,
     /// The length of the queue, which this system never changes.
     backlog: u32,
@@ -64,7 +67,7 @@ pub(super) struct SocketListener {
 
 impl SocketListener {
     pub(super) fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Self> {
-        let (socket, tuning) = bind(endpoint, options)?;
+        let (socket, file, tuning) = bind(endpoint, options)?;
         if !endpoint.is_datagram() {
             socket.listen(backlog(options.backlog))?;
         }
@@ -74,6 +77,7 @@ impl SocketListener {
             wait: OnceLock::new(),
             event: create_event()?,
             socket,
+            file: file.map(Box::new),
             local,
             backlog: options.backlog,
             files,
@@ -83,14 +87,18 @@ impl SocketListener {
     }
 
     /// Applies what can change without binding again to the next connections: buffers, `nodelay`,
-    /// `keepalive`. While the socket is lent, this is put off until it is back.
+    /// `keepalive`, who may connect to a Unix socket. While the socket is lent, what concerns it
+    /// is put off until it is back.
     ///
     /// # Errors
-    /// Those of `setsockopt`; `Unsupported` for another backlog, after all else was applied.
+    /// Those of `setsockopt` and [`SocketFile::allow`]; `Unsupported` for another backlog, after all else was applied.
     pub(super) fn retune(&self, options: &SocketOptions) -> io::Result<()> {
         let mut tuning = self.tuning();
         tuning.take(options);
         tuning.apply(&self.socket)?;
+        if let Some(file) = &self.file {
+            file.allow(options)?;
+        }
         if options.backlog != self.backlog && !self.local.is_datagram() {
             // A second listen() succeeds and changes nothing (listen, "Remarks").
             let text = "Windows cannot change the backlog of a listening socket: restart inetd";
@@ -155,7 +163,12 @@ impl SocketListener {
     pub(super) fn accept(&self) -> io::Result<(Connection, Address)> {
         // socket2 makes the new socket one that programs do not inherit.
         let (socket, address) = self.socket.accept()?;
-        let peer = address.as_socket().ok_or_else(no_address)?;
+        let peer = match address.as_socket() {
+            Some(address) => address.into(),
+            // Clients of a Unix socket have no address of their own.
+            None if self.file.is_some() => Address::Unix(None),
+            None => return Err(no_address()),
+        };
         // It has the listener's properties: the events, and by that it does not block. Both have
         // to be undone, in this order (WSAEventSelect, "Remarks").
         select_events(&socket, None)?;
@@ -163,12 +176,14 @@ impl SocketListener {
         if self.files {
             check_synchronous(&socket)?;
         }
-        // It is not documented which options are handed down. These can only fail if the peer is
-        // gone, which the program will see.
-        let tuning = self.tuning();
-        drop(socket.set_tcp_nodelay(tuning.nodelay));
-        drop(socket.set_keepalive(tuning.keepalive));
-        Ok((Connection { peer: Peer::Socket(socket.into()), file: self.files }, peer.into()))
+        if self.file.is_none() {
+            // It is not documented which options are handed down. These can only fail if the peer
+            // is gone, which the program will see.
+            let tuning = self.tuning();
+            drop(socket.set_tcp_nodelay(tuning.nodelay));
+            drop(socket.set_keepalive(tuning.keepalive));
+        }
+        Ok((Connection { peer: Peer::Socket(socket.into()), file: self.files }, peer))
     }
 
     /// Whether a connection is waiting now. Not while it is lent.
@@ -209,27 +224,47 @@ impl AsSocket for SocketListener {
     }
 }
 
-/// A bound, non-blocking socket that does not listen yet.
-pub(super) fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<(Socket, Tuning)> {
-    let (Endpoint::Tcp { address, only_v6 } | Endpoint::Udp { address, only_v6 }) = endpoint else {
-        return Err(unsupported("Unix sockets are not available on Windows: use tcp://"));
-    };
+/// A bound, non-blocking socket that does not listen yet, and the file that it has, if any.
+pub(super) fn bind(
+    endpoint: &Endpoint,
+    options: &SocketOptions,
+) -> io::Result<(Socket, Option<SocketFile>, Tuning)> {
     if options.interface.is_some() || options.freebind {
         return Err(unsupported("interface and freebind are not available on Windows"));
     }
-    let family = if address.is_ipv6() { AF_INET6 } else { AF_INET };
-    let socket = create(family, endpoint.is_datagram())?;
-    socket.set_nonblocking(true)?;
-    // Without it another program could bind the same port and take our connections; and
-    // SO_REUSEADDR, which must never be set here, would even ask for that.
-    set_exclusive(&socket)?;
-    if address.is_ipv6() {
-        // The default is true here and false elsewhere.
-        socket.set_only_v6(*only_v6)?;
+    match endpoint {
+        Endpoint::Tcp { address, only_v6 } | Endpoint::Udp { address, only_v6 } => {
+            let family = if address.is_ipv6() { AF_INET6 } else { AF_INET };
+            let (socket, tuning) = unbound(family, endpoint.is_datagram(), options)?;
+            // Without it another program could bind the same port and take our connections; and
+            // SO_REUSEADDR, which must never be set here, would even ask for that.
+            set_exclusive(&socket)?;
+            if address.is_ipv6() {
+                // The default is true here and false elsewhere.
+                socket.set_only_v6(*only_v6)?;
+            }
+            socket.bind(&(*address).into())?;
+            Ok((socket, None, tuning))
+        }
+        Endpoint::Unix(path) => {
+            let (socket, tuning) = unbound(AF_UNIX, false, options)?;
+            let file = SocketFile::bind(&socket, path, options)?;
+            Ok((socket, Some(file), tuning))
+        }
+        Endpoint::Abstract(_) => Err(unsupported("there are no abstract Unix sockets on Windows")),
+        Endpoint::Pipe(_) => Err(unsupported("a pipe is no socket")),
     }
-    let mut tuning = Tuning::new(&socket, options)?;
+}
+
+fn unbound(
+    family: u16,
+    is_datagram: bool,
+    options: &SocketOptions,
+) -> io::Result<(Socket, Tuning)> {
+    let socket = create(family, is_datagram)?;
+    socket.set_nonblocking(true)?;
+    let mut tuning = Tuning::new(options);
     tuning.apply(&socket)?;
-    socket.bind(&(*address).into())?;
     Ok((socket, tuning))
 }
 
@@ -251,9 +286,12 @@ fn raw(socket: &Socket) -> SOCKET {
 }
 
 /// A socket without the overlapped attribute, which programs do not inherit.
-fn create(family: u16, is_datagram: bool) -> io::Result<Socket> {
-    let (kind, protocol) =
-        if is_datagram { (SOCK_DGRAM, IPPROTO_UDP) } else { (SOCK_STREAM, IPPROTO_TCP) };
+pub(super) fn create(family: u16, is_datagram: bool) -> io::Result<Socket> {
+    let (kind, protocol) = match family {
+        AF_UNIX => (SOCK_STREAM, 0),
+        _ if is_datagram => (SOCK_DGRAM, IPPROTO_UDP),
+        _ => (SOCK_STREAM, IPPROTO_TCP),
+    };
     // SAFETY: null asks for the system's own provider.
     let socket = unsafe {
         WSASocketW(family.into(), kind, protocol, ptr::null(), 0, WSA_FLAG_NO_HANDLE_INHERIT)

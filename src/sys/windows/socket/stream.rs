@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::windows::named_pipe::NamedPipeServer;
 
+use super::file::{Begun, begin_to_connect};
 use crate::sys::platform::pipe::LONGEST_WRITE;
 
 /// A connection that tokio watches. Its end is told by `shutdown`.
@@ -19,7 +20,7 @@ use crate::sys::platform::pipe::LONGEST_WRITE;
 /// is ready, and its own calls do not wait.
 #[derive(Debug)]
 pub enum Stream {
-    /// Over TCP.
+    /// Over TCP, or over a Unix socket: to tokio, which looks at no address, they are the same.
     Tcp(TcpStream),
     /// Over a pipe, until it is shut down. A pipe has no half-close: whoever has said all closes it,
     /// and the client still reads what is in it, and what is still being written to it.
@@ -39,9 +40,17 @@ impl Stream {
         Ok(Self::Pipe(Some(pipe)))
     }
 
-    /// Connects to a Unix socket, which tokio cannot do here.
-    pub async fn connect_unix(_path: &Path) -> io::Result<Self> {
-        std::future::ready(Err(io::ErrorKind::Unsupported.into())).await
+    /// Connects to a Unix socket.
+    pub async fn connect_unix(path: &Path) -> io::Result<Self> {
+        let stream = match begin_to_connect(path)? {
+            (socket, Begun::Connected) => return Self::of_socket(socket),
+            (socket, Begun::Waiting) => TcpStream::from_std(socket.into())?,
+        };
+        stream.writable().await?;
+        match stream.take_error()? {
+            None => Ok(Self::Tcp(stream)),
+            Some(error) => Err(error),
+        }
     }
 }
 

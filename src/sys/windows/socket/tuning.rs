@@ -23,21 +23,21 @@ struct Buffer {
     wanted: Option<u32>,
     /// What was asked of the system last; nothing as long as it has its own choice.
     set: Option<u32>,
-    /// The system's own choice.
-    default: usize,
+    /// The system's own choice, known from the first time on that another one is set.
+    default: Option<usize>,
 }
 
 impl Tuning {
     /// For a new socket: nothing was asked of the system yet.
-    pub(super) fn new(socket: &Socket, options: &SocketOptions) -> io::Result<Self> {
-        let buffer = |wanted, default| Buffer { wanted, set: None, default };
-        Ok(Self {
+    pub(super) fn new(options: &SocketOptions) -> Self {
+        let buffer = |wanted| Buffer { wanted, set: None, default: None };
+        Self {
             nodelay: options.nodelay,
             keepalive: options.keepalive,
-            send: buffer(options.send_buffer, socket.send_buffer_size()?),
-            receive: buffer(options.receive_buffer, socket.recv_buffer_size()?),
+            send: buffer(options.send_buffer),
+            receive: buffer(options.receive_buffer),
             lent: false,
-        })
+        }
     }
 
     /// Takes other options over.
@@ -53,18 +53,29 @@ impl Tuning {
         if self.lent {
             return Ok(());
         }
-        self.send.apply(|size| socket.set_send_buffer_size(size))?;
-        self.receive.apply(|size| socket.set_recv_buffer_size(size))
+        let send = |size| socket.set_send_buffer_size(size);
+        self.send.apply(|| socket.send_buffer_size(), send)?;
+        let receive = |size| socket.set_recv_buffer_size(size);
+        self.receive.apply(|| socket.recv_buffer_size(), receive)
     }
 }
 
 impl Buffer {
-    fn apply(&mut self, set: impl Fn(usize) -> io::Result<()>) -> io::Result<()> {
+    fn apply(
+        &mut self,
+        size: impl Fn() -> io::Result<usize>,
+        set: impl Fn(usize) -> io::Result<()>,
+    ) -> io::Result<()> {
         // Not without need: a size that was set ends the system's own tuning of it.
-        if self.wanted != self.set {
-            set(self.wanted.map_or(self.default, |bytes| bytes as usize))?;
-            self.set = self.wanted;
+        if self.wanted == self.set {
+            return Ok(());
         }
+        let default = match self.default {
+            Some(default) => default,
+            None => *self.default.insert(size()?),
+        };
+        set(self.wanted.map_or(default, |bytes| bytes as usize))?;
+        self.set = self.wanted;
         Ok(())
     }
 }
