@@ -150,7 +150,16 @@ impl Daemon {
 
     /// The address of a service. The last one if there were several.
     pub(super) fn address(&self, service: &str) -> Result<SocketAddr> {
-        let prefix = format!("listening {service} tcp://");
+        self.address_of("tcp", service)
+    }
+
+    /// Where a service takes datagrams.
+    pub(super) fn udp_address(&self, service: &str) -> Result<SocketAddr> {
+        self.address_of("udp", service)
+    }
+
+    fn address_of(&self, scheme: &str, service: &str) -> Result<SocketAddr> {
+        let prefix = format!("listening {service} {scheme}://");
         self.process.out.wait("the daemon does not listen", |lines| {
             lines.iter().rev().find_map(|line| line.strip_prefix(&prefix)?.parse().ok())
         })

@@ -32,6 +32,7 @@ pub fn play(words: &[String]) -> Result<()> {
     end_some_day()?;
     match words[..] {
         ["cat"] => cat(),
+        ["count-datagrams"] => count_datagrams(),
         ["sum"] => sum(),
         ["fill", size] => fill(size.parse()?),
         ["both", size] => both(size.parse()?),
@@ -85,6 +86,19 @@ fn cat() -> Result<()> {
         }
         output.flush()?;
     }
+}
+
+/// Sends each datagram back with its number before it: one call reads one, and one writes one.
+fn count_datagrams() -> Result<()> {
+    let (mut input, mut buffer) = (io::stdin().lock(), vec![0; 1 << 16]);
+    for number in 1.. {
+        let count = input.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        say(&format!("{number} {}", String::from_utf8_lossy(&buffer[..count])))?;
+    }
+    Ok(())
 }
 
 /// Answers when it has everything.

@@ -1,14 +1,17 @@
 //! The other end of a connection. Each of its steps has a deadline.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{PATIENCE, PAUSE};
+use crate::sys::socket::Stream;
 
 /// A client.
 pub(super) struct Client {
@@ -117,6 +120,48 @@ impl Client {
         let quiet = stream.peek(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
         stream.set_nonblocking(false)?;
         Ok(quiet)
+    }
+}
+
+/// Sends all of `question` to a Unix socket, closes the sending side, and gives the whole answer.
+pub(super) fn ask_at(path: &Path, mut question: impl Read) -> Result<String> {
+    let what = || format!("at {}", path.display());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut all = Vec::new();
+    question.read_to_end(&mut all)?;
+    let talk = async {
+        let mut stream = Stream::connect_unix(path).await.context("cannot connect")?;
+        stream.write_all(&all).await.context("cannot send")?;
+        stream.shutdown().await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.context("the connection does not end")?;
+        Ok(answer.replace("\r\n", "\n"))
+    };
+    let in_time = runtime.block_on(async { tokio::time::timeout(PATIENCE, talk).await });
+    in_time.context("there is no answer").and_then(|result: Result<_>| result).with_context(what)
+}
+
+/// Somebody who sends datagrams to a service.
+pub(super) struct Peer {
+    socket: UdpSocket,
+}
+
+impl Peer {
+    pub(super) fn new(address: SocketAddr) -> Result<Self> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.connect(address)?;
+        Ok(Self { socket })
+    }
+
+    /// Sends a datagram, whose answer has to be this one.
+    pub(super) fn expect(&self, question: &str, expected: &str) -> Result<()> {
+        self.socket.send(question.as_bytes()).context("cannot send")?;
+        let mut answer = vec![0; 1 << 16];
+        let length = self.socket.recv(&mut answer).context("there is no answer")?;
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        ensure!(answer == expected, "the answer to {question:?} was {answer:?}, not {expected:?}");
+        Ok(())
     }
 }
 

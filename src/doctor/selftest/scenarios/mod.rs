@@ -1,5 +1,6 @@
 //! What is tried. The names of the scenarios are referred to by the documentation.
 
+mod addresses;
 mod control;
 mod limits;
 mod sessions;
@@ -11,7 +12,9 @@ use crate::sys::machine;
 
 /// All scenarios, in the order in which they run.
 pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
-    [streams::ALL, sessions::ALL, control::ALL, limits::ALL, windows::ALL].into_iter().flatten()
+    [streams::ALL, addresses::ALL, sessions::ALL, control::ALL, limits::ALL, windows::ALL]
+        .into_iter()
+        .flatten()
 }
 
 /// What Wine cannot show, because it is different there or too kind.
