@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 use crate::config::FileFormat;
 use crate::config::keys::{Availability, Key, Kind, SERVICE};
+use crate::control::Size;
 use crate::doctor::selftest::CHILD;
 
 /// Our own executable calls itself with this to send CTRL_BREAK, which a process can only do from
@@ -76,6 +77,10 @@ const KILL: &str = "\
 Stops one session: its program is asked to stop (SIGTERM, on Windows CTRL_BREAK),
 and killed after the service's stop_timeout. The command does not wait for that.
 Used on the same session again, it kills at once.";
+
+const RESIZE: &str = "\
+Gives the terminal of a session another size, as a user does who drags the edge of
+a window; the program is told. Only sessions of a service with io = \"pty\" have one.";
 
 const DOCTOR: &str = "\
 Looks at the configuration, as `check` does, and at this machine: programs that
@@ -230,14 +235,22 @@ pub(super) fn command() -> Command {
             Command::new("kill")
                 .about("Stop one session: its program is asked to stop, then it is killed")
                 .long_about(KILL)
-                .arg(
-                    Arg::new("session")
-                        .value_name("SESSION")
-                        .required(true)
-                        .value_parser(value_parser!(u64))
-                        .help("The number of the session, as `inetd sessions` and the log tell it"),
-                )
+                .arg(session())
                 .arg(now("Kill it at once"))
+                .args([config(), format(), control()]),
+        )
+        .subcommand(
+            Command::new("resize")
+                .about("Give the terminal of a session another size (io = \"pty\")")
+                .long_about(RESIZE)
+                .arg(session())
+                .arg(
+                    Arg::new("size")
+                        .value_name("COLUMNSxROWS")
+                        .required(true)
+                        .value_parser(value_parser!(Size))
+                        .help("The size in characters, for example 132x50"),
+                )
                 .args([config(), format(), control()]),
         )
         .subcommand(
@@ -441,6 +454,14 @@ fn json() -> Arg {
 
 fn now(help: &'static str) -> Arg {
     Arg::new("now").long("now").action(ArgAction::SetTrue).help(help)
+}
+
+fn session() -> Arg {
+    Arg::new("session")
+        .value_name("SESSION")
+        .required(true)
+        .value_parser(value_parser!(u64))
+        .help("The number of the session, as `inetd sessions` and the log tell it")
 }
 
 fn service_name() -> Arg {

@@ -8,6 +8,7 @@ use clap::ArgMatches;
 
 use super::{FAILED, NO_DAEMON, USAGE, check, fail, output, table};
 use crate::config::{self, Control};
+use crate::control::Size;
 use crate::control::client::{self, ClientError};
 use crate::control::status::SessionStatus;
 use crate::session::Stage;
@@ -94,6 +95,23 @@ pub(super) fn kill(matches: &ArgMatches) -> ExitCode {
         }
         let done = if status.state == Stage::Ending { "is killed" } else { "is asked to stop" };
         Ok(output::out(&format!("session {session} of {} {done}\n", status.service)))
+    })
+}
+
+pub(super) fn resize(matches: &ArgMatches) -> ExitCode {
+    let (Some(session), Some(size)) = (matches.get_one("session"), matches.get_one::<Size>("size"))
+    else {
+        return ExitCode::from(USAGE);
+    };
+    talk(matches, async |endpoint| match client::resize(endpoint, *session, *size).await {
+        Ok(status) => {
+            let text = format!("session {session} of {} has {size} characters\n", status.service);
+            Ok(output::out(&text))
+        }
+        Err(ClientError::Refused(why)) => {
+            Ok(fail(FAILED, format_args!("session {session} keeps its size: {why}")))
+        }
+        Err(error) => Err(error),
     })
 }
 

@@ -55,6 +55,7 @@ pub fn main() -> ExitCode {
         Some(("drain", matches)) => control::drain(matches),
         Some(("resume", matches)) => control::resume(matches),
         Some(("kill", matches)) => control::kill(matches),
+        Some(("resize", matches)) => control::resize(matches),
         Some(("doctor", matches)) => doctor::doctor(matches),
         Some(("secret", matches)) => secret::secret(matches),
         Some(("service", matches)) => service::service(matches),

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::HOST;
@@ -11,6 +11,7 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use super::Size;
 use super::route::encode;
 use super::status::{ServiceStatus, SessionStatus, Sessions, Status};
 use crate::session::SessionId;
@@ -75,7 +76,7 @@ pub async fn reload(endpoint: &str) -> Result<(), ClientError> {
 pub async fn stop(endpoint: &str, now: bool) -> Result<Ending<'_>, ClientError> {
     let stream = reach(endpoint).await?;
     let process = DaemonProcess::of(&stream).ok();
-    in_time(endpoint, exchange(endpoint, stream, Method::POST, STOP)).await?;
+    in_time(endpoint, exchange(endpoint, stream, Method::POST, STOP, Bytes::new())).await?;
     if now {
         match call::<IgnoredAny>(endpoint, Method::POST, STOP).await {
             // It was faster.
@@ -128,12 +129,32 @@ pub async fn kill(endpoint: &str, session: SessionId) -> Result<SessionStatus, C
     call(endpoint, Method::DELETE, &format!("/v1/sessions/{session}")).await
 }
 
+/// Gives the terminal of a session another size.
+pub async fn resize(
+    endpoint: &str,
+    session: SessionId,
+    size: Size,
+) -> Result<SessionStatus, ClientError> {
+    // Two numbers: they always serialise.
+    let body = serde_json::to_vec(&size).unwrap_or_default().into();
+    call_with(endpoint, Method::POST, &format!("/v1/sessions/{session}/resize"), body).await
+}
+
 async fn call<T: DeserializeOwned>(
     endpoint: &str,
     method: Method,
     path: &str,
 ) -> Result<T, ClientError> {
-    let exchange = async { exchange(endpoint, reach(endpoint).await?, method, path).await };
+    call_with(endpoint, method, path, Bytes::new()).await
+}
+
+async fn call_with<T: DeserializeOwned>(
+    endpoint: &str,
+    method: Method,
+    path: &str,
+    body: Bytes,
+) -> Result<T, ClientError> {
+    let exchange = async { exchange(endpoint, reach(endpoint).await?, method, path, body).await };
     let answer = in_time(endpoint, exchange).await?;
     serde_json::from_slice(&answer).map_err(|error| protocol(endpoint, error))
 }
@@ -161,6 +182,7 @@ async fn exchange(
     stream: ClientStream,
     method: Method,
     path: &str,
+    body: Bytes,
 ) -> Result<Bytes, ClientError> {
     let broken = |error: hyper::Error| protocol(endpoint, error);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
@@ -168,7 +190,7 @@ async fn exchange(
         .method(method)
         .uri(path)
         .header(HOST, "inetd")
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(body))
         .map_err(|error| protocol(endpoint, error))?;
     let exchange = async {
         let response = sender.send_request(request).await.map_err(broken)?;

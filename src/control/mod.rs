@@ -1,5 +1,5 @@
 //! The control endpoint: HTTP/1.1 with JSON over a Unix socket or a named pipe. `inetd status`,
-//! `sessions`, `top`, `reload`, `drain`, `resume`, `kill` and `stop` are its clients, as
+//! `sessions`, `top`, `reload`, `drain`, `resume`, `kill`, `resize` and `stop` are its clients, as
 //! `curl --unix-socket` can be. docs/control.md describes every route.
 
 pub mod client;
@@ -7,7 +7,10 @@ mod route;
 pub mod server;
 pub mod status;
 
-use serde::Deserialize;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use self::status::{ServiceStatus, SessionStatus, Sessions, Status};
@@ -44,13 +47,30 @@ pub enum Action {
 }
 
 /// The size of a terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Size {
     /// Characters in a line.
     pub columns: u32,
     /// Lines.
     pub rows: u32,
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.columns, self.rows)
+    }
+}
+
+impl FromStr for Size {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let size = text.split_once('x').and_then(|(columns, rows)| {
+            Some(Self { columns: columns.parse().ok()?, rows: rows.parse().ok()? })
+        });
+        size.ok_or("write columns and rows with an x between them, for example 132x50")
+    }
 }
 
 /// An answer.
@@ -70,4 +90,18 @@ pub enum Reply {
     NotFound(String),
     /// It was not done, with a text for people.
     Failed(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_two_numbers() {
+        assert_eq!("132x50".parse(), Ok(Size { columns: 132, rows: 50 }));
+        assert_eq!(Size { columns: 80, rows: 24 }.to_string(), "80x24");
+        for bad in ["", "x", "80", "80x", "x24", "80x24x2", "-1x24", "80 x 24", "80x99999999999"] {
+            assert!(bad.parse::<Size>().unwrap_err().contains("132x50"), "{bad}");
+        }
+    }
 }

@@ -73,6 +73,24 @@ fn a_session_is_asked_to_stop_then_killed_and_no_other_is_touched() {
 }
 
 #[test]
+fn a_session_that_cannot_be_resized_is_told_why() {
+    let daemon = Daemon::run(&service("cat", &probe(&["cat"]), ""));
+    let client = daemon.connect("cat");
+    daemon.sessions(1);
+    for (session, size, code, text) in [
+        ("1", "132x50", 1, "session 1 keeps its size: the session has no terminal"),
+        ("9", "132x50", 1, "there is no session 9"),
+        ("1", "132", 2, "write columns and rows with an x between them, for example 132x50"),
+        ("one", "132x50", 2, "invalid value 'one'"),
+    ] {
+        let refused = daemon.tell(&["resize", session, size]);
+        assert_eq!((refused.code, refused.out.as_str()), (code, ""), "{session} {size}");
+        assert!(refused.err.contains(text), "{session} {size}: {}", refused.err);
+    }
+    assert!(client.is_quiet());
+}
+
+#[test]
 fn the_stop_ladder_of_a_session_goes_on_by_itself() {
     let daemon = Daemon::run(&deaf_service("300ms"));
     let mut client = deaf(&daemon);

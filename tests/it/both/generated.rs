@@ -12,7 +12,7 @@ fn succeeds(arguments: &[&str]) -> String {
 fn every_shell_learns_the_commands_and_options() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = succeeds(&["completions", shell]);
-        for word in ["serve", "reload", "uninstall", "max-sessions", "print-config"] {
+        for word in ["serve", "reload", "resize", "uninstall", "max-sessions", "print-config"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
         // What people do not call themselves.
@@ -32,6 +32,7 @@ fn every_command_has_a_manual_page() {
     assert!(page.contains("\ninetd \\- Internet superserver\n"), "{page}");
     assert!(page.contains("\ninetd\\-serve(8)\n"), "{page}");
     assert!(!page.contains("ctrl"), "{page}");
+    assert!(succeeds(&["man", "resize"]).contains("COLUMNSxROWS"));
     let page = succeeds(&["man", "service", "install"]);
     assert!(page.contains(".TH inetd-service-install 8"), "{page}");
     assert!(page.contains("\\-\\-account"), "{page}");

@@ -186,3 +186,20 @@ fn a_terminal_is_resized_and_its_program_is_told() {
     let large = format!("{}{{}}", " ".repeat(5000));
     assert_eq!(resize(&daemon, 1, &large).0, "400");
 }
+
+#[test]
+fn the_command_resizes_as_well() {
+    let script = "trap \"stty size\" WINCH; echo ready; read line";
+    let daemon = Daemon::run(&shell("sh", script, ""));
+    let mut client = daemon.connect("sh");
+    assert_eq!(client.line(), "ready");
+    let refused = daemon.tell(&["resize", "1", "0x24"]);
+    let text =
+        "inetd: session 1 keeps its size: a terminal has 1 to 1000 columns and 1 to 1000 rows\n";
+    assert_eq!((refused.code, refused.err.as_str()), (1, text));
+    let told = daemon.told(&["resize", "1", "90x30"]);
+    assert_eq!(told, "session 1 of sh has 90x30 characters\n");
+    // The shell may run the trap only when its read is over.
+    client.send(b"\n");
+    assert!(client.rest().contains("30 90\n"));
+}

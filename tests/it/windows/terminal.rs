@@ -1,6 +1,6 @@
 //! `io = "pty"`: the program sits at a pseudo console.
 
-use crate::harness::{Client, Daemon, probe, service, tool};
+use crate::harness::{Client, Daemon, probe, service, tool, wine};
 
 /// A service at a terminal. Wine leaves the standard handles of a program at a pseudo console
 /// empty, so `cmd` opens them; on Windows that changes nothing.
@@ -69,6 +69,25 @@ fn the_end_of_the_program_is_the_end_of_the_connection() {
         daemon.connect("exit").rest();
         let exit = daemon.record("EXIT", |record| &record["session"] == session);
         assert_eq!(&exit["status"], "5");
+    }
+}
+
+/// Wine cannot change the size of a pseudo console, and says so (E_NOTIMPL).
+#[test]
+#[cfg_attr(not(windows), ignore = "needs the Windows program: see ci/test")]
+fn a_terminal_is_resized_or_the_system_says_that_it_cannot() {
+    let daemon = Daemon::run(&pty("cat", &probe_command(&["cat"]), ""));
+    let mut client = daemon.connect("cat");
+    client.send(b"one\r");
+    assert_eq!(line(&mut client), "one");
+    let resized = daemon.tell(&["resize", "1", "132x50"]);
+    if wine() {
+        assert_eq!(resized.code, 1, "{}", resized.err);
+        let text = "session 1 keeps its size: cannot change the size of the terminal";
+        assert!(resized.err.contains(text), "{}", resized.err);
+    } else {
+        assert_eq!(resized.code, 0, "{}", resized.err);
+        assert_eq!(resized.out, "session 1 of cat has 132x50 characters\n");
     }
 }
 
