@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use socket2::{SockAddr, Socket};
 use windows_sys::Win32::Networking::WinSock::{
-    AF_UNIX, FD_SET, SOCKET_ERROR, TIMEVAL, WSAEADDRINUSE, WSAECONNREFUSED, WSAEINVAL, WSAENETDOWN,
-    WSAEOPNOTSUPP, WSAETIMEDOUT, WSAEWOULDBLOCK, select,
+    AF_UNIX, FD_SET, SOCKET_ERROR, TIMEVAL, WSAEACCES, WSAEADDRINUSE, WSAECONNREFUSED, WSAEINVAL,
+    WSAENETDOWN, WSAEOPNOTSUPP, WSAETIMEDOUT, WSAEWOULDBLOCK, select,
 };
 use windows_sys::Win32::Security::{
     DACL_SECURITY_INFORMATION, PROTECTED_DACL_SECURITY_INFORMATION, SetKernelObjectSecurity,
@@ -243,6 +243,11 @@ fn in_words(error: io::Error, path: &Path) -> io::Error {
             );
             io::Error::other(text)
         }
+        // Of an address this would mean that somebody has it, who may give it up.
+        Some(WSAEACCES) => {
+            let text = format!("inetd's account may not make files in {}", folder.display());
+            io::Error::new(io::ErrorKind::PermissionDenied, text)
+        }
         _ => error,
     }
 }
@@ -339,6 +344,9 @@ mod tests {
             assert!(error.to_string().contains("NTFS"), "{error}");
             assert_eq!(bind_failure(&error), BindFailure::Final, "{error}");
         }
+        let error = said(WSAEACCES, &path);
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+        assert_eq!(bind_failure(&error), BindFailure::Final, "{error}");
         let other = said(WSAETIMEDOUT, &path);
         assert_eq!(other.raw_os_error(), Some(WSAETIMEDOUT));
     }
