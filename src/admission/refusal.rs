@@ -26,11 +26,14 @@ pub enum Refusal {
     SourceRate,
     /// The machine is busier than `max_load`.
     Load,
+    /// The program could not be started a moment ago. Listeners rest then; who is asked for by the
+    /// name of the service (tcpmux) is turned away.
+    Paused,
 }
 
 impl Refusal {
     /// All of them, in the order in which they are looked for.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Draining,
         Self::Sensor,
         Self::Address,
@@ -41,6 +44,7 @@ impl Refusal {
         Self::Rate,
         Self::SourceRate,
         Self::Load,
+        Self::Paused,
     ];
 }
 
@@ -57,6 +61,7 @@ impl fmt::Display for Refusal {
             Self::Rate => "cps",
             Self::SourceRate => "per_source_cps",
             Self::Load => "load",
+            Self::Paused => "paused",
         })
     }
 }

@@ -45,7 +45,8 @@ fn table(config: &Config) -> String {
     let width = config.services.iter().map(|service| service.name.len()).max().unwrap_or(0);
     let mut table = String::new();
     for service in &config.services {
-        let listen: Vec<_> = service.listen.iter().map(ToString::to_string).collect();
+        let names = service.mux.iter().map(ToString::to_string);
+        let listen: Vec<_> = service.listen.iter().map(ToString::to_string).chain(names).collect();
         let does = match &service.work {
             Work::Program(program) if service.wait => format!("{} (wait)", program.path.display()),
             Work::Program(program) => program.path.display().to_string(),

@@ -279,7 +279,7 @@ const fn key(
 /// Every key of a service, in the order of [`Key`].
 #[rustfmt::skip]
 pub const SERVICE: &[KeyInfo] = &[
-    key(Key::Listen, "listen", Kind::Texts, Group::Listening, "required", Everywhere, "Where to listen: PORT, HOST:PORT, tcp://..., udp://..., unix:///PATH, npipe:NAME"),
+    key(Key::Listen, "listen", Kind::Texts, Group::Listening, "required", Everywhere, "Where to listen: PORT, HOST:PORT, tcp://..., udp://..., unix:///PATH, npipe:NAME, tcpmux://NAME"),
     key(Key::Backlog, "backlog", Kind::Integer, Group::Listening, "4096", Everywhere, "Connections that may wait to be accepted; the system may cap it"),
     key(Key::Interface, "interface", Kind::Text, Group::Listening, "none", Unix, "Listen on this network interface only"),
     key(Key::Freebind, "freebind", Kind::Bool, Group::Listening, "false", Unix, "Bind an address that no interface has yet"),
@@ -339,7 +339,7 @@ pub const SERVICE: &[KeyInfo] = &[
     key(Key::Forward, "forward", Kind::Text, Group::OnDemand, "none", Everywhere, "Relay connections to this server instead: HOST:PORT, unix:///PATH"),
     key(Key::ReadyTimeout, "ready_timeout", Kind::Duration, Group::OnDemand, "\"30s\"", Later, "How long a server may take to start"),
     key(Key::IdleStop, "idle_stop", Kind::Duration, Group::OnDemand, "\"10m\"", Later, "Stop a server without connections"),
-    key(Key::Builtin, "builtin", Kind::Text, Group::Builtin, "none", Everywhere, "A service that needs no program: echo, discard, chargen, daytime, time, qotd:PATH, services, status"),
+    key(Key::Builtin, "builtin", Kind::Text, Group::Builtin, "none", Everywhere, "A service that needs no program: echo, discard, chargen, daytime, time, qotd:PATH, tcpmux, services, status"),
 ];
 
 #[cfg(test)]

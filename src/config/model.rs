@@ -126,8 +126,10 @@ pub enum LogTarget {
 pub struct ServiceConfig {
     /// Its unique name.
     pub name: Arc<str>,
-    /// The addresses, at least one, none twice.
+    /// The addresses, none twice. There is at least one, or a name of the multiplexer.
     pub listen: Vec<Endpoint>,
+    /// The names under which the built-in service `tcpmux` offers it (RFC 1078).
+    pub mux: Vec<MuxName>,
     /// Options of its listening sockets.
     pub socket: SocketOptions,
     /// First pause before a failed bind is tried again; it doubles up to a minute.
@@ -241,6 +243,8 @@ pub enum Builtin {
     Services,
     /// How the daemon does, as `inetd status` shows it.
     Status,
+    /// The peer says which service it wants (RFC 1078): one of those with a [`MuxName`].
+    Tcpmux,
 }
 
 impl Builtin {
@@ -255,7 +259,28 @@ impl Builtin {
             Self::Qotd(_) => "qotd",
             Self::Services => "services",
             Self::Status => "status",
+            Self::Tcpmux => "tcpmux",
         }
+    }
+
+    /// Whether it can answer datagrams.
+    pub fn has_datagrams(&self) -> bool {
+        !matches!(self, Self::Tcpmux)
+    }
+}
+
+/// The name of a service of the multiplexer. Its case does not matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MuxName {
+    /// What a peer says.
+    pub name: String,
+    /// inetd sends the positive reply, and not the program.
+    pub replies: bool,
+}
+
+impl fmt::Display for MuxName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tcpmux://{}{}", if self.replies { "+" } else { "" }, self.name)
     }
 }
 

@@ -32,7 +32,7 @@ fn unlimited(config: &Config, service: &ServiceConfig, findings: &mut Findings) 
                 .at(config, service, Key::MaxSessions),
         );
     }
-    let is_public = service.listen.iter().any(is_public);
+    let is_public = service.listen.iter().any(is_public) || !service.mux.is_empty();
     let has_timeout = service.session_timeout.or(service.idle_timeout).is_some();
     if !has_timeout && is_public && !service.wait {
         findings.add(

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::start::Arrival;
+use super::multiplex;
+use super::start::{Arrival, Via};
 use super::{Front, Notice};
 use crate::admission::names::HostNames;
 use crate::admission::rules::PeerName;
 use crate::admission::{Entry, Gate, Refusal, Verdict, World};
+use crate::config::OverLimit;
 use crate::listener::Listener;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::record::Subject;
@@ -86,7 +88,7 @@ impl Front {
             Verdict::Ask(permit) => (permit, false),
             Verdict::Out(refusal) => {
                 self.refused(&service, &peer, refusal);
-                self.turn_away(gate, connection);
+                self.turn_away(gate, Via::Listener, connection);
                 return;
             }
         };
@@ -95,7 +97,8 @@ impl Front {
         let (id, tries) = (self.next_session(), 0);
         let names = names.unwrap_or_default();
         let near = Near::Connection(connection);
-        let arrival = Arrival { id, service, setup, permit, near, peer, local, names, tries };
+        let via = Via::Listener;
+        let arrival = Arrival { id, service, setup, permit, near, peer, local, names, tries, via };
         if asked {
             self.welcome(arrival);
         } else {
@@ -105,38 +108,50 @@ impl Front {
 
     /// Decides about a connection whose names were looked up.
     pub(super) fn decide(self: &Arc<Self>, arrival: Arrival) {
-        let Arrival { id, service, setup, permit, near, peer, local, names, tries } = arrival;
+        let Arrival { id, service, setup, permit, near, peer, local, names, tries, via } = arrival;
         let gate = &setup.config.gate;
         let world = World::at(Instant::now());
         match self.admission.let_in(gate, Ok(permit), Some(&peer), names.peer(), &world) {
             Verdict::In(permit) | Verdict::Ask(permit) => {
                 let arrival =
-                    Arrival { id, service, setup, permit, near, peer, local, names, tries };
+                    Arrival { id, service, setup, permit, near, peer, local, names, tries, via };
                 self.welcome(arrival);
             }
             Verdict::Out(refusal) => {
                 self.refused(&service, &peer, refusal);
                 if let Near::Connection(connection) = near {
-                    self.turn_away(gate, connection);
+                    self.turn_away(gate, via, connection);
                 }
             }
         }
     }
 
     /// A connection may come in.
-    fn welcome(self: &Arc<Self>, arrival: Arrival) {
-        if let (Some(banner), Near::Connection(connection)) =
-            (&arrival.setup.config.gate.banner, &arrival.near)
-        {
-            connection.offer(banner);
+    pub(super) fn welcome(self: &Arc<Self>, arrival: Arrival) {
+        if let Near::Connection(connection) = &arrival.near {
+            if arrival.via == (Via::Tcpmux { replies: true }) {
+                connection.offer(multiplex::POSITIVE);
+            }
+            if let Some(banner) = &arrival.setup.config.gate.banner {
+                connection.offer(banner);
+            }
         }
         self.start_session(arrival);
     }
 
     /// Closes the connection of a peer that may not come in. Nothing here waits for it.
-    fn turn_away(&self, gate: &Gate, connection: Connection) {
-        let Some(text) = &gate.banner_reject else { return };
-        connection.offer(text);
+    pub(super) fn turn_away(&self, gate: &Gate, via: Via, connection: Connection) {
+        let reply: &[u8] = match via {
+            Via::Listener => &[],
+            Via::Tcpmux { .. } => multiplex::NEGATIVE,
+        };
+        let banner = gate.banner_reject.as_deref().unwrap_or_default();
+        for text in [reply, banner].into_iter().filter(|text| !text.is_empty()) {
+            connection.offer(text);
+        }
+        if reply.is_empty() && banner.is_empty() {
+            return;
+        }
         // A close now could reset the connection, and the peer would lose the text, if it has
         // sent anything itself.
         if let Ok(place) = Arc::clone(&self.farewells).try_acquire_owned()
@@ -144,6 +159,34 @@ impl Front {
         {
             self.notify(Notice::Farewell(Farewell { _connection: connection, _place: place }));
         }
+    }
+
+    /// Decides about somebody who cannot wait for a slot.
+    pub(super) fn admit_at_once(
+        &self,
+        listener: Option<&Listener>,
+        service: &Service,
+        gate: &Gate,
+        peer: &Address,
+        name: PeerName<'_>,
+    ) -> Verdict {
+        let now = Instant::now();
+        let gate = Gate { over_limit: OverLimit::Reject, ..gate.clone() };
+        // With "reject" no listener is ever kept for later.
+        let listener = listener.map_or(0, |listener| listener.id);
+        let slot = match self.admission.enter(service.id, listener, &gate, now) {
+            Entry::Admitted(permit) => Ok(permit),
+            Entry::Full(refusal) => Err(refusal),
+            Entry::Draining => Err(Refusal::Draining),
+            Entry::Pause { until, begins } => {
+                if begins {
+                    self.too_fast(service, &gate, until - now);
+                }
+                Err(Refusal::Rate)
+            }
+            Entry::Sleep => Err(Refusal::ServiceLimit),
+        };
+        self.admission.let_in(&gate, slot, Some(peer), name, &World::at(now))
     }
 
     /// Accepts one connection and arms the listener again: at once or, if something is wrong,

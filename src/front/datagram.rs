@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::start::Arrival;
+use super::start::{Arrival, Via};
 use super::{Front, Notice};
 use crate::admission::names::HostNames;
 use crate::admission::rules::PeerName;
-use crate::admission::{Entry, Gate, Permit, Refusal, Verdict, World};
-use crate::config::{Builtin, OverLimit, Work};
+use crate::admission::{Entry, Permit, Refusal, Verdict, World};
+use crate::config::{Builtin, Work};
 use crate::listener::Listener;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::record::event;
@@ -125,43 +125,18 @@ impl Front {
                 return Ok(Next::Look);
             }
             let peer = Address::from(sender);
-            match self.admit_sender(listener, service, &setup.config.gate, &peer) {
-                Ok(permit) => self.begin_flow(listener, service, setup, permit, sender, datagram),
-                Err(refusal) => self.refused(service, &peer, refusal),
+            let gate = &setup.config.gate;
+            match self.admit_at_once(Some(listener), service, gate, &peer, PeerName::NotAsked) {
+                Verdict::In(permit) => {
+                    self.begin_flow(listener, service, setup, permit, sender, datagram);
+                }
+                Verdict::Out(refusal) => self.refused(service, &peer, refusal),
+                // The configuration refuses what would have to be asked; if not, nobody comes in
+                // by it.
+                Verdict::Ask(_) => self.refused(service, &peer, Refusal::Address),
             }
             Ok(Next::Look)
         })
-    }
-
-    /// A slot for a sender that has none yet. A datagram cannot wait for one.
-    fn admit_sender(
-        &self,
-        listener: &Listener,
-        service: &Service,
-        gate: &Gate,
-        peer: &Address,
-    ) -> Result<Permit, Refusal> {
-        let now = Instant::now();
-        let gate = Gate { over_limit: OverLimit::Reject, ..gate.clone() };
-        let slot = match self.admission.enter(service.id, listener.id, &gate, now) {
-            Entry::Admitted(permit) => Ok(permit),
-            Entry::Full(refusal) => Err(refusal),
-            Entry::Draining => Err(Refusal::Draining),
-            Entry::Pause { until, begins } => {
-                if begins {
-                    self.too_fast(service, &gate, until - now);
-                }
-                Err(Refusal::Rate)
-            }
-            Entry::Sleep => Err(Refusal::ServiceLimit),
-        };
-        let world = World::at(now);
-        match self.admission.let_in(&gate, slot, Some(peer), PeerName::NotAsked, &world) {
-            Verdict::In(permit) => Ok(permit),
-            Verdict::Out(refusal) => Err(refusal),
-            // The configuration refuses what would have to be asked; if not, nobody comes in by it.
-            Verdict::Ask(_) => Err(Refusal::Address),
-        }
     }
 
     fn begin_flow(
@@ -190,7 +165,9 @@ impl Front {
         let (id, tries) = (self.next_session(), 0);
         let (service, setup, peer) = (Arc::clone(service), Arc::clone(setup), sender.into());
         let names = HostNames::default();
-        self.start_session(Arrival { id, service, setup, permit, near, peer, local, names, tries });
+        let via = Via::Listener;
+        let arrival = Arrival { id, service, setup, permit, near, peer, local, names, tries, via };
+        self.start_session(arrival);
     }
 
     fn answer(&self, listener: &Listener, builtin: &Builtin, sender: SocketAddr, datagram: &[u8]) {
@@ -203,6 +180,8 @@ impl Front {
             Builtin::Qotd(quotes) => builtin::quote(quotes, self.next_session()),
             Builtin::Services => self.describe_services().into_bytes(),
             Builtin::Status => self.describe_state().into_bytes(),
+            // It has no datagrams: the configuration refuses them.
+            Builtin::Tcpmux => return,
         };
         // Never much larger than what a forged sender has spent for it.
         listener.socket().send_to(&text[..text.len().min(LARGEST_ANSWER)], sender);

@@ -34,6 +34,11 @@ impl Front {
             let (_, addresses) = entry.or_insert_with(|| (service, Vec::new()));
             addresses.push(listener.local().to_string());
         }
+        self.offers.with_all(|offer| {
+            let entry = services.entry(Arc::clone(&offer.service.name));
+            let (_, addresses) = entry.or_insert_with(|| (Arc::clone(&offer.service), Vec::new()));
+            addresses.push(offer.name.to_string());
+        });
         let mut text = String::new();
         for (name, (service, mut addresses)) in services {
             addresses.sort();

@@ -8,6 +8,7 @@
 mod accept;
 mod datagram;
 mod describe;
+mod multiplex;
 mod start;
 
 use std::collections::{HashMap, VecDeque};
@@ -34,7 +35,8 @@ use crate::session::{SessionId, SessionTable};
 use crate::sys::poll::Poller;
 
 pub use self::accept::Farewell;
-pub use self::start::Arrival;
+pub use self::multiplex::{Offer, Offers, Transfer};
+pub use self::start::{Arrival, Via};
 
 /// Who an event is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +112,8 @@ pub enum Next {
     Decide(Box<Arrival>),
     /// Its program could not be started for want of resources: another try.
     Start(Box<Arrival>),
+    /// It has said to the multiplexer which service it wants.
+    Transfer(Box<Transfer>),
 }
 
 /// What the front threads and the supervisor share.
@@ -129,6 +133,8 @@ pub struct Front {
     pub relays: Relays,
     /// The sessions of those who send datagrams.
     pub flows: Arc<Flows>,
+    /// The services of the multiplexer.
+    pub offers: Offers,
     listeners: Mutex<HashMap<ListenerId, Arc<Listener>>>,
     notices: UnboundedSender<Notice>,
     last_session: AtomicU64,
@@ -157,6 +163,7 @@ impl Front {
             names: Arc::default(),
             relays: Relays::default(),
             flows: Arc::default(),
+            offers: Offers::default(),
             listeners: Mutex::default(),
             notices,
             last_session: AtomicU64::new(0),
@@ -292,6 +299,7 @@ impl Front {
                 match next {
                     Some(Next::Decide(arrival)) => self.decide(*arrival),
                     Some(Next::Start(arrival)) => self.start_session(*arrival),
+                    Some(Next::Transfer(transfer)) => self.transfer(*transfer),
                     None => {}
                 }
             }

@@ -44,6 +44,20 @@ pub struct Arrival {
     pub names: HostNames,
     /// How often it was tried.
     pub tries: u8,
+    /// How it has come here.
+    pub via: Via,
+}
+
+/// How a connection has come to its service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// A listener of the service.
+    Listener,
+    /// The multiplexer, whose peer waits for the reply of RFC 1078.
+    Tcpmux {
+        /// The positive one comes from us, and not from the program.
+        replies: bool,
+    },
 }
 
 /// What a session consists of besides its program.

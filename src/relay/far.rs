@@ -3,6 +3,7 @@
 
 pub(crate) mod builtin;
 pub(super) mod server;
+pub(super) mod tcpmux;
 
 use crate::config::{Builtin, Target};
 use crate::launch::OurEnd;

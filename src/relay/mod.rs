@@ -26,14 +26,14 @@ use self::duplex::{Duplex, End, Times};
 pub use self::far::Far;
 pub(crate) use self::far::builtin;
 use self::far::builtin::{Chargen, Echo, Silence, Speaker, Text};
-use self::far::server;
+use self::far::{server, tcpmux};
 use self::pump::with_buffer;
 use crate::config::{Builtin, Target};
-use crate::front::{Front, Notice};
+use crate::front::{Front, Next, Notice, Transfer};
 use crate::launch::OurEnd;
 use crate::reap;
 use crate::service::Setup;
-use crate::session::SessionId;
+use crate::session::{Session, SessionId};
 use crate::sys::clock;
 use crate::sys::socket::{Connection, Stream};
 use crate::sys::terminal::Terminal;
@@ -245,8 +245,15 @@ impl Task {
             Err(error) => return session.cannot_relay(&error),
         };
         runtime.spawn(async move {
-            if let Err(error) = session.run(near, far).await {
-                session.cannot_relay(&error);
+            match session.run(near, far).await {
+                Ok(None) => {}
+                Ok(Some(transfer)) => {
+                    let front = Arc::clone(&session.front);
+                    // Its slot is free before another one is asked for.
+                    drop(session);
+                    front.again(Next::Transfer(Box::new(transfer)));
+                }
+                Err(error) => session.cannot_relay(&error),
             }
         });
     }
@@ -261,11 +268,42 @@ struct Carrier {
 }
 
 impl Carrier {
-    async fn run(&self, near: Near, far: Far) -> io::Result<()> {
-        match near {
-            Near::Connection(connection) => self.converse(connection, far).await,
-            Near::Datagrams(flow) => self.exchange(flow, far).await,
+    /// Relays. Gives a connection back that is to go on elsewhere.
+    async fn run(&self, near: Near, far: Far) -> io::Result<Option<Transfer>> {
+        match (near, far) {
+            (Near::Connection(connection), Far::Builtin(Builtin::Tcpmux)) => {
+                self.multiplex(connection).await
+            }
+            (Near::Connection(connection), far) => {
+                self.converse(connection, far).await.map(|()| None)
+            }
+            (Near::Datagrams(flow), far) => self.exchange(flow, far).await.map(|()| None),
         }
+    }
+
+    /// Hears which service a peer wants, and gives its connection back if there is such a one.
+    async fn multiplex(&self, connection: Connection) -> io::Result<Option<Transfer>> {
+        let session = |session: &Session| session.peer.clone();
+        let peer = self.front.sessions.with_any(self.session, session).flatten();
+        let (local, is_file) = (connection.local()?, connection.is_file());
+        let mut stream = connection.into_async()?;
+        let heard = tokio::select! {
+            heard = tcpmux::read_name(&mut stream, tcpmux::PATIENCE) => heard,
+            () = self.relay.shared.given_up() => return Ok(None),
+        };
+        let text = match heard {
+            Ok(name) if name.eq_ignore_ascii_case("help") => self.front.offers.help(),
+            Ok(name) => match (self.front.offers.find(&name), peer) {
+                (Some(offer), Some(peer)) => {
+                    let connection = stream.into_connection(is_file)?;
+                    return Ok(Some(Transfer { offer, connection, peer, local }));
+                }
+                _ => tcpmux::UNKNOWN.to_owned(),
+            },
+            Err(text) => text.to_owned(),
+        };
+        self.carry(stream, Speaker::new(Text::new(text))).await;
+        Ok(None)
     }
 
     async fn exchange(&self, flow: Flow, far: Far) -> io::Result<()> {
@@ -338,6 +376,8 @@ impl Carrier {
             Builtin::Qotd(quotes) => builtin::quote(quotes, self.session),
             Builtin::Services => self.front.describe_services().into_bytes(),
             Builtin::Status => self.front.describe_state().into_bytes(),
+            // Its connections go another way.
+            Builtin::Tcpmux => return,
         };
         self.carry(peer, Speaker::new(Text::new(text))).await;
     }

@@ -6,9 +6,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, Io, ServiceConfig, SocketOptions, Tree};
+use crate::config::{Config, Io, MuxName, ServiceConfig, SocketOptions, Tree};
 use crate::control::status::ServiceStatus;
-use crate::front::Front;
+use crate::front::{Front, Offer};
 use crate::listener::Listener;
 use crate::listener::endpoint::Endpoint;
 use crate::record::event;
@@ -195,7 +195,10 @@ impl Listeners {
             .values()
             .filter(wanted)
             .map(|service| {
-                let (bound, pending) = (of(&bound, service.id), of(&pending, service.id));
+                let setup = service.setup();
+                let mut addresses: Vec<String> = of(&bound, service.id);
+                addresses.extend(setup.config.mux.iter().map(ToString::to_string));
+                let (bound, pending) = (addresses, of(&pending, service.id));
                 ServiceStatus::new(&self.front, service, bound, pending)
             })
             .collect()
@@ -204,6 +207,7 @@ impl Listeners {
     /// Closes every listener. Sessions are not touched.
     pub(super) fn close_all(&mut self) {
         self.pending.clear();
+        self.front.offers.set([]);
         for listener in self.bound.drain(..) {
             self.front.remove_listener(&listener);
         }
@@ -312,6 +316,7 @@ impl Listeners {
         for listener in gone {
             self.front.remove_listener(&listener);
         }
+        let mut offers = Vec::new();
         let mut old = std::mem::take(&mut self.services);
         let mut later = Vec::new();
         for Planned { place, setup, endpoints } in planned {
@@ -327,6 +332,9 @@ impl Listeners {
             };
             self.front.admission.set_service_limit(service.id, setup.config.max_sessions);
             self.services.insert(Arc::clone(&service.name), Arc::clone(&service));
+            let offer =
+                |name: &MuxName| Offer { name: name.clone(), service: Arc::clone(&service) };
+            offers.extend(setup.config.mux.iter().map(offer));
             for (endpoint, source) in endpoints {
                 let options = setup.config.socket.clone();
                 let place = place.clone();
@@ -358,6 +366,7 @@ impl Listeners {
                 }
             }
         }
+        self.front.offers.set(offers);
         later
     }
 

@@ -83,8 +83,14 @@ pub(super) fn hosts(text: &str) -> Vec<String> {
     text.split(',').map(bare).collect()
 }
 
+/// What a service of the multiplexer begins with.
+pub(super) const MUX: &str = "tcpmux/";
+
 /// The address as the `listen` key has it.
 pub(super) fn listen(protocol: Protocol, host: Option<&str>, service: &str) -> String {
+    if let Some(name) = service.strip_prefix(MUX) {
+        return format!("tcpmux://{name}");
+    }
     let address: Option<IpAddr> = host.and_then(|host| host.parse().ok());
     let (name, net) = match protocol {
         Protocol::Unix => return format!("unix://{service}"),

@@ -15,7 +15,8 @@ use std::sync::Arc;
 use lines::Line;
 pub(super) use lines::physical;
 
-use super::raw::Raw;
+use super::keys::Key;
+use super::raw::{Data, Entry, Origin, Raw, RawService};
 use super::report::Problem;
 use super::source::{Span, Spanned};
 
@@ -99,6 +100,7 @@ pub(crate) fn read(
             reader.line(&line);
         }
     }
+    reader.multiplexer();
     reader.included
 }
 
@@ -136,6 +138,48 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn push(&mut self, problem: Problem) {
         self.raw.problems.push(problem);
+    }
+
+    /// inetutils-inetd listens for services of the multiplexer by itself.
+    fn multiplexer(&mut self) {
+        if self.dialect != Dialect::Inetutils {
+            return;
+        }
+        let has = |service: &RawService, key, wanted: fn(&str) -> bool| {
+            let mut entries = service.entries.iter().filter(|entry| entry.key == key);
+            entries.any(|entry| match &entry.value.value {
+                Data::Text(text) => wanted(text),
+                Data::List(items) => {
+                    items.iter().any(|item| matches!(&item.value, Data::Text(text) if wanted(text)))
+                }
+                _ => false,
+            })
+        };
+        let services = &self.raw.services;
+        if services.iter().any(|service| has(service, Key::Builtin, |name| name == "tcpmux")) {
+            return;
+        }
+        let is_mux =
+            |service: &&RawService| has(service, Key::Listen, |text| text.starts_with("tcpmux://"));
+        let Some(span) = services.iter().find(is_mux).map(|service| service.name.span) else {
+            return;
+        };
+        let text = |text: &str| Spanned { value: Data::Text(text.to_owned()), span };
+        let entry = |key, value| Entry { key, name: span, value };
+        self.push(
+            Problem::note(span, "the service `tcpmux` is added, which listens for it")
+                .label("as inetutils-inetd does"),
+        );
+        self.raw.services.push(RawService {
+            name: Spanned { value: "tcpmux".to_owned(), span },
+            origin: Origin::Classic,
+            layer: None,
+            entries: vec![
+                entry(Key::Listen, text("tcp4://tcpmux")),
+                entry(Key::Builtin, text("tcpmux")),
+            ],
+            incomplete: false,
+        });
     }
 
     fn line(&mut self, line: &Line) {

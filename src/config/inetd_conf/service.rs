@@ -224,9 +224,15 @@ impl Reader<'_> {
         let span = self.span(word.part(address.range.clone()));
         let service = &address.service;
         let is_path = service.starts_with('/');
-        let problem = if service.starts_with("tcpmux/") {
-            Problem::error(span, "tcpmux services are not available in this version")
-                .help(COMMENT_OUT)
+        let is_mux = service.starts_with(address::MUX);
+        let problem = if is_mux && !matches!(protocol, Protocol::Tcp(_)) {
+            Problem::error(span, format!("`{service}` is a service of the multiplexer"))
+                .help("write `stream` and `tcp`")
+        } else if is_mux && address.hosts.as_ref().is_some_and(|hosts| !hosts.is_empty()) {
+            Problem::error(span, format!("`{service}` has no address of its own"))
+                .help("write the host in front of the service `tcpmux`")
+        } else if is_mux {
+            return true;
         } else if is_path && protocol != Protocol::Unix {
             Problem::error(span, format!("`{service}` is the path of a Unix socket"))
                 .help("write `unix` as the protocol")
@@ -259,7 +265,8 @@ impl Reader<'_> {
             let text = address::listen(protocol, host, &address.service);
             Spanned { value: Data::Text(text), span: self.span(word.range.clone()) }
         };
-        let list = if hosts.is_empty() || protocol == Protocol::Unix {
+        let is_mux = address.service.starts_with(address::MUX);
+        let list = if hosts.is_empty() || protocol == Protocol::Unix || is_mux {
             vec![text(None)]
         } else {
             hosts.iter().map(|host| text(Some(host.as_str()))).collect()

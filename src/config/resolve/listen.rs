@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use super::local::{pipe, unix};
-use crate::config::Target;
 use crate::config::services_file::ServicesFile;
 use crate::config::suggest::did_you_mean;
+use crate::config::{MuxName, Target};
 use crate::listener::endpoint::Endpoint;
 use crate::sys::paths;
 
 const KINDS: &str =
-    "there are tcp://, tcp4://, tcp6://, udp://, udp4://, udp6://, unix:// and npipe:";
+    "there are tcp://, tcp4://, tcp6://, udp://, udp4://, udp6://, unix://, npipe: and tcpmux://";
+
+/// The longest name of a service of the multiplexer. RFC 1078 has no limit; the BSDs read 256.
+const MUX_NAME: usize = 128;
 
 /// What is wrong with an address, and what to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +41,8 @@ enum Form {
     },
     /// Of this machine alone.
     Local(Endpoint),
+    /// A name of the multiplexer.
+    Mux(MuxName),
 }
 
 /// What runs over the Internet protocol.
@@ -107,7 +112,15 @@ impl Names {
         )
     }
 
-    /// The endpoints of one address, at least one.
+    /// The name of the multiplexer that an address is, if it is one.
+    pub(super) fn mux(text: &str) -> Option<MuxName> {
+        match parse(text) {
+            Ok(Form::Mux(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The endpoints of one address, at least one; none of a name of the multiplexer.
     pub(super) fn endpoints(&mut self, text: &str) -> Result<Vec<Endpoint>, Complaint> {
         let (transport, net, host, port) = match parse(text)? {
             Form::Local(endpoint) => {
@@ -116,6 +129,7 @@ impl Names {
                 }
                 return Ok(vec![endpoint]);
             }
+            Form::Mux(_) => return Ok(Vec::new()),
             Form::Inet { transport, net, host, port } => {
                 (transport, net, host, self.port(port, transport)?)
             }
@@ -265,15 +279,41 @@ fn parse(text: &str) -> Result<Form, Complaint> {
         "udp" => inet(Transport::Udp, Net::Any, rest),
         "udp4" => inet(Transport::Udp, Net::V4, rest),
         "udp6" => inet(Transport::Udp, Net::V6, rest),
+        "tcpmux" => mux(rest),
         _ => Err(Complaint {
             message: format!("unknown kind of address `{scheme}://`"),
             help: did_you_mean(
                 scheme,
-                ["tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "npipe"],
+                ["tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "npipe", "tcpmux"],
             )
             .or_else(|| Some(KINDS.into())),
         }),
     }
+}
+
+/// RFC 1078 asks for a line that ends with CRLF, and says no more of a name.
+fn mux(text: &str) -> Result<Form, Complaint> {
+    const HELP: &str = "write \"tcpmux://NAME\", or \"tcpmux://+NAME\" to have inetd send the `+`";
+    let (name, replies) = match text.strip_prefix('+') {
+        Some(name) => (name, true),
+        None => (text, false),
+    };
+    if name.is_empty() {
+        return complain("the service of the multiplexer has no name", HELP);
+    }
+    if name.eq_ignore_ascii_case("help") {
+        return complain("`help` lists the services of the multiplexer", "use another name");
+    }
+    if name.starts_with('+') || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return complain(format!("`{name}` cannot be a name of the multiplexer"), HELP);
+    }
+    if name.len() > MUX_NAME {
+        return complain(
+            format!("the name of the multiplexer has {} characters", name.len()),
+            format!("use at most {MUX_NAME}"),
+        );
+    }
+    Ok(Form::Mux(MuxName { name: name.to_owned(), replies }))
 }
 
 fn inet(transport: Transport, net: Net, text: &str) -> Result<Form, Complaint> {

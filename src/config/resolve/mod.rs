@@ -12,6 +12,7 @@ mod limits;
 mod listen;
 mod local;
 mod log;
+mod mux;
 mod peers;
 mod program;
 mod relay;
@@ -29,6 +30,7 @@ use draft::Draft;
 use environment::Environments;
 pub(crate) use listen::Transport;
 use listen::{Names, System};
+use mux::MuxNames;
 
 use super::keys::Key;
 use super::raw::{Entry, Layer, Origin, Raw, RawService};
@@ -62,6 +64,7 @@ pub(crate) fn resolve(
         environments: Environments::new(),
         conflicts: Conflicts::default(),
         rules: HashMap::new(),
+        mux: MuxNames::default(),
     };
     for layer in &layers {
         // A default that no service uses is looked at, too.
@@ -74,6 +77,7 @@ pub(crate) fn resolve(
     }
     resolver.names_are_unique(&services);
     let resolved: Vec<_> = services.iter().map(|service| resolver.service(service)).collect();
+    resolver.mux_has_a_listener();
     let Resolver { sources, problems, .. } = resolver;
     let report = Report::new(problems, &sources);
     match resolved.into_iter().collect() {
@@ -101,6 +105,7 @@ struct Resolver {
     environments: Environments,
     conflicts: Conflicts,
     rules: access::Known,
+    mux: MuxNames,
 }
 
 impl Resolver {
@@ -113,7 +118,8 @@ impl Resolver {
         self.apply(&mut draft, &raw.entries);
         self.missing(raw, &draft);
         let listen = self.listen(&raw.name.value, &draft);
-        self.useless(raw, &draft, &listen);
+        let mux = self.mux(raw, &draft);
+        self.useless(raw, &draft, (&listen, &mux));
         self.without_peers(&draft, &listen);
         self.nothing_to_lend(&draft, &listen);
         self.not_of_datagrams(&draft, &listen);
@@ -121,11 +127,13 @@ impl Resolver {
         let mut gate = Gate { rules: self.rules(&draft), ..draft.gate.clone() };
         let work = self.work(raw, &draft)?;
         self.datagrams(&draft, &listen, &work, &mut gate);
+        self.multiplexing(raw, &draft, (&listen, &mux), &work);
         let relayed = !matches!(&work, Work::Program(program) if program.io == Io::Socket);
         let place = |(key, span): &(Key, _)| (*key, self.sources.position(*span));
         Some(Arc::new(ServiceConfig {
             name: raw.name.value.as_str().into(),
             listen,
+            mux,
             socket: SocketOptions { relayed, ..draft.socket },
             bind_retry: draft.bind_retry,
             wait: draft.wait,

@@ -2,10 +2,10 @@
 
 use super::draft::Draft;
 use super::{Resolver, is_pipe};
-use crate::config::OverLimit;
 use crate::config::keys::Key;
 use crate::config::raw::RawService;
 use crate::config::report::Problem;
+use crate::config::{MuxName, OverLimit};
 use crate::listener::endpoint::Endpoint;
 use crate::sys::{FAMILY, Family};
 
@@ -22,16 +22,22 @@ const OF_PEERS: [Key; 7] = [
 
 impl Resolver {
     /// Keys that do nothing for this service, if they are its own and not a default.
-    pub(super) fn useless(&mut self, raw: &RawService, draft: &Draft, listen: &[Endpoint]) {
+    pub(super) fn useless(
+        &mut self,
+        raw: &RawService,
+        draft: &Draft,
+        (listen, mux): (&[Endpoint], &[MuxName]),
+    ) {
         if listen.is_empty() {
             return;
         }
         let has_file = listen.iter().any(|endpoint| matches!(endpoint, Endpoint::Unix(_)));
         let has_pipe = listen.iter().any(is_pipe);
-        let has_addresses = listen
-            .iter()
-            .any(|endpoint| matches!(endpoint, Endpoint::Tcp { .. } | Endpoint::Udp { .. }));
-        let only_datagrams = listen.iter().all(Endpoint::is_datagram);
+        let has_addresses = !mux.is_empty()
+            || listen
+                .iter()
+                .any(|endpoint| matches!(endpoint, Endpoint::Tcp { .. } | Endpoint::Udp { .. }));
+        let only_datagrams = mux.is_empty() && listen.iter().all(Endpoint::is_datagram);
         for entry in &raw.entries {
             let why = match (entry.key, FAMILY) {
                 (Key::SocketUser | Key::SocketGroup, Family::Windows) if !has_file && !has_pipe => {

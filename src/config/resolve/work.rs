@@ -15,8 +15,8 @@ use crate::config::suggest::{did_you_mean, enumerate};
 use crate::config::{Builtin, Target, Work};
 use crate::listener::endpoint::Endpoint;
 
-const BUILTINS: [&str; 8] =
-    ["echo", "discard", "chargen", "daytime", "time", "qotd:PATH", "services", "status"];
+const BUILTINS: [&str; 9] =
+    ["echo", "discard", "chargen", "daytime", "time", "qotd:PATH", "tcpmux", "services", "status"];
 
 /// Answers of a built-in service to datagrams of one source, unless `rate_per_source` is written.
 const ANSWERS_A_SECOND: u32 = 100;
@@ -117,7 +117,8 @@ pub(super) fn builtin(check: &mut Check<'_>, sources: &Sources) -> Option<Builti
         "time" => Builtin::Time,
         "services" => Builtin::Services,
         "status" => Builtin::Status,
-        "tcpmux" | "ident" => {
+        "tcpmux" => Builtin::Tcpmux,
+        "ident" => {
             let message =
                 format!("the built-in service `{}` is not available in this version", text.value);
             return check.wrong(&message, "remove the service");

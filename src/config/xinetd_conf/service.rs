@@ -69,8 +69,7 @@ impl Translation<'_> {
         self.known_words("type", &TYPES);
         self.known_words("flags", &FLAGS);
         for word in self.words("type") {
-            let later = ["RPC", "TCPMUX", "TCPMUXPLUS"];
-            if later.iter().any(|name| word.value.eq_ignore_ascii_case(name)) {
+            if word.value.eq_ignore_ascii_case("RPC") {
                 let message =
                     format!("services of the type {} are not available", word.value.to_uppercase());
                 self.problems.push(Problem::error(word.span, message).help(DISABLE));
@@ -90,8 +89,36 @@ impl Translation<'_> {
         self.log();
     }
 
+    /// xinetd.conf(5), "type": "TCPMUX/TCPMUXPLUS"; with the latter xinetd sends the positive reply,
+    /// with the former the server does.
+    fn mux(&self) -> Option<&'static str> {
+        if self.has_word("type", "TCPMUXPLUS") {
+            return Some("+");
+        }
+        self.has_word("type", "TCPMUX").then_some("")
+    }
+
     fn listen(&mut self) {
         let Some(protocol) = self.protocol() else { return };
+        if let Some(plus) = self.mux() {
+            let name = self.name.clone();
+            if !protocol.starts_with("tcp") {
+                let message = format!("`{}` is a service of the multiplexer", name.value);
+                let problem = Problem::error(name.span, message);
+                self.problems.push(problem.help("write socket_type = stream"));
+                return;
+            }
+            for attribute in ["port", "bind", "interface"] {
+                if let Some(given) = self.settings.get(attribute) {
+                    let message = format!("`{attribute}` is ignored");
+                    let label = "the service `tcpmux` listens for it";
+                    self.problems.push(Problem::warning(given.at, message).label(label));
+                }
+            }
+            let text = format!("tcpmux://{plus}{}", name.value);
+            self.add(Key::Listen, name.span, Data::Text(text));
+            return;
+        }
         let unlisted = self.has_word("type", "UNLISTED");
         let port = match self.settings.get("port") {
             Some(port) => port.one().clone(),

@@ -29,5 +29,6 @@ mod serve;
 mod stderr;
 mod stdio;
 mod stop;
+mod tcpmux;
 mod tree;
 mod wait;

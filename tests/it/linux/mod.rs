@@ -17,5 +17,6 @@ mod real;
 mod selftest;
 mod signals;
 mod storm;
+mod tcpmux;
 mod terminal;
 mod unix_sockets;

@@ -9,6 +9,8 @@ use socket2::{Domain, Socket};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::Connection;
+
 /// How many bytes the kernel takes that it cannot send yet. A peer that reads slowly is then seen
 /// to read, instead of taking megabytes at once and nothing for a long time.
 const NOT_SENT: u32 = 128 * 1024;
@@ -31,6 +33,16 @@ impl Stream {
         // Only makes it smoother.
         socket.set_tcp_notsent_lowat(NOT_SENT).ok();
         Ok(Self::Tcp(TcpStream::from_std(socket.into())?))
+    }
+
+    /// As a connection that is not watched any more. `is_file` is what it said of itself before.
+    pub fn into_connection(self, _is_file: bool) -> io::Result<Connection> {
+        let socket = match self {
+            Self::Tcp(stream) => Socket::from(stream.into_std()?),
+            Self::Unix(stream) => Socket::from(stream.into_std()?),
+        };
+        socket.set_nonblocking(false)?;
+        Ok(Connection { socket: socket.into() })
     }
 
     /// Connects to a Unix socket.

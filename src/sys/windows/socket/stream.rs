@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::net::windows::named_pipe::NamedPipeServer;
 
 use super::file::{Begun, begin_to_connect};
+use super::{Connection, Peer};
 use crate::sys::platform::pipe::LONGEST_WRITE;
 
 /// A connection that tokio watches. Its end is told by `shutdown`.
@@ -51,6 +52,17 @@ impl Stream {
             None => Ok(Self::Tcp(stream)),
             Some(error) => Err(error),
         }
+    }
+
+    /// As a connection that is not watched any more. `is_file` is what it said of itself before.
+    ///
+    /// # Errors
+    /// A pipe that was read in this way cannot be handed on.
+    pub fn into_connection(self, is_file: bool) -> io::Result<Connection> {
+        let Self::Tcp(stream) = self else { return Err(io::ErrorKind::Unsupported.into()) };
+        let socket = Socket::from(stream.into_std()?);
+        socket.set_nonblocking(false)?;
+        Ok(Connection { peer: Peer::Socket(socket.into()), file: is_file })
     }
 }
 

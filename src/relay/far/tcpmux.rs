@@ -1,0 +1,95 @@
+//! What a peer of the multiplexer says first (RFC 1078): the name of a service in a line of its own.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
+
+/// How long a peer may take for the line, as with FreeBSD's inetd.
+pub(in crate::relay) const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest line with its end, as in the BSDs.
+const LONGEST: usize = 256 + 2;
+
+/// The negative replies: to a name that nobody has,
+pub(in crate::relay) const UNKNOWN: &str = "-Service not available\r\n";
+/// to something that is no line,
+const UNREADABLE: &str = "-Error reading service name\r\n";
+/// to a line that has no end,
+const TOO_LONG: &str = "-Service name too long\r\n";
+/// and to one that does not come.
+const TOO_LATE: &str = "-Timed out reading service name\r\n";
+
+/// Reads the line and no byte more: what comes behind it is the service's.
+///
+/// # Errors
+/// The negative reply to what came instead.
+pub(in crate::relay) async fn read_name<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    patience: Duration,
+) -> Result<String, &'static str> {
+    timeout(patience, read_line(stream)).await.unwrap_or(Err(TOO_LATE))
+}
+
+async fn read_line<S: AsyncRead + Unpin>(stream: &mut S) -> Result<String, &'static str> {
+    let mut line = Vec::new();
+    // Byte by byte: there is no way to put one back.
+    while line.len() < LONGEST {
+        match stream.read_u8().await.map_err(|_| UNREADABLE)? {
+            b'\n' => {
+                if line.last() == Some(&b'\r') {
+                    line.pop();
+                }
+                return String::from_utf8(line).map_err(|_| UNKNOWN);
+            }
+            byte => line.push(byte),
+        }
+    }
+    Err(TOO_LONG)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    fn run<T>(task: impl Future<Output = T>) -> T {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().start_paused(true).build().unwrap().block_on(task)
+    }
+
+    async fn heard(said: &[u8]) -> (Result<String, &'static str>, Vec<u8>) {
+        let (mut peer, mut ours) = tokio::io::duplex(1024);
+        peer.write_all(said).await.unwrap();
+        drop(peer);
+        let name = read_name(&mut ours, PATIENCE).await;
+        let mut rest = Vec::new();
+        ours.read_to_end(&mut rest).await.unwrap();
+        (name, rest)
+    }
+
+    #[test]
+    fn the_line_is_read_and_not_a_byte_more() {
+        run(async {
+            let name = |name: &str| Ok(name.to_owned());
+            assert_eq!(heard(b"upper\r\nrest\r\n").await, (name("upper"), b"rest\r\n".to_vec()));
+            assert_eq!(heard(b"upper\nrest").await, (name("upper"), b"rest".to_vec()));
+            assert_eq!(heard(b"\r\n\r\n").await, (name(""), b"\r\n".to_vec()));
+            assert_eq!(heard(b"a\rb\r\n").await, (name("a\rb"), Vec::new()));
+        });
+    }
+
+    #[test]
+    fn what_is_no_line_is_answered() {
+        run(async {
+            assert_eq!(heard(b"upper").await.0, Err(UNREADABLE));
+            assert_eq!(heard(b"\xff\r\n").await.0, Err(UNKNOWN));
+            let longest = [&[b'x'; 256][..], b"\r\n"].concat();
+            assert_eq!(heard(&longest).await.0, Ok("x".repeat(256)));
+            assert_eq!(heard(&[b'x'; 300]).await.0, Err(TOO_LONG));
+            // Nothing comes: the clock of the test runs on at once.
+            let (_peer, mut ours) = tokio::io::duplex(16);
+            assert_eq!(read_name(&mut ours, PATIENCE).await, Err(TOO_LATE));
+        });
+    }
+}
