@@ -339,7 +339,7 @@ pub const SERVICE: &[KeyInfo] = &[
     key(Key::Forward, "forward", Kind::Text, Group::OnDemand, "none", Everywhere, "Relay connections to this server instead: HOST:PORT, unix:///PATH"),
     key(Key::ReadyTimeout, "ready_timeout", Kind::Duration, Group::OnDemand, "\"30s\"", Later, "How long a server may take to start"),
     key(Key::IdleStop, "idle_stop", Kind::Duration, Group::OnDemand, "\"10m\"", Later, "Stop a server without connections"),
-    key(Key::Builtin, "builtin", Kind::Text, Group::Builtin, "none", Everywhere, "A service that needs no program: echo, discard, chargen, daytime, time, qotd:PATH, tcpmux, services, status"),
+    key(Key::Builtin, "builtin", Kind::Text, Group::Builtin, "none", Everywhere, "A service that needs no program: echo, discard, chargen, daytime, time, qotd:PATH, tcpmux, ident, services, status"),
 ];
 
 #[cfg(test)]

@@ -243,6 +243,8 @@ pub enum Builtin {
     Services,
     /// How the daemon does, as `inetd status` shows it.
     Status,
+    /// Whose a connection of the peer's host is (RFC 1413).
+    Ident(Box<Ident>),
     /// The peer says which service it wants (RFC 1078): one of those with a [`MuxName`].
     Tcpmux,
 }
@@ -260,12 +262,46 @@ impl Builtin {
             Self::Services => "services",
             Self::Status => "status",
             Self::Tcpmux => "tcpmux",
+            Self::Ident(_) => "ident",
         }
     }
 
     /// Whether it can answer datagrams.
     pub fn has_datagrams(&self) -> bool {
-        !matches!(self, Self::Tcpmux)
+        !matches!(self, Self::Tcpmux | Self::Ident(_))
+    }
+}
+
+/// What the built-in service `ident` tells. Without any option it tells nothing: `HIDDEN-USER`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ident {
+    /// The owner of the connection is looked for and told.
+    pub real: bool,
+    /// Its number is told instead of its name: the user id, on Windows the SID.
+    pub numeric: bool,
+    /// A name that is made up is told, whoever it is.
+    pub random: bool,
+    /// Nothing is told of users who have a file `.noident` at home.
+    pub noident: bool,
+    /// Told if the owner is not looked for, or not found.
+    pub fallback: Option<String>,
+    /// The name of the operating system, instead of its own.
+    pub os: Option<String>,
+    /// How long the peer may take to ask.
+    pub timeout: Duration,
+}
+
+impl Default for Ident {
+    fn default() -> Self {
+        Self {
+            real: false,
+            numeric: false,
+            random: false,
+            noident: false,
+            fallback: None,
+            os: None,
+            timeout: Duration::from_secs(10),
+        }
     }
 }
 

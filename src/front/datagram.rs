@@ -180,8 +180,8 @@ impl Front {
             Builtin::Qotd(quotes) => builtin::quote(quotes, self.next_session()),
             Builtin::Services => self.describe_services().into_bytes(),
             Builtin::Status => self.describe_state().into_bytes(),
-            // It has no datagrams: the configuration refuses them.
-            Builtin::Tcpmux => return,
+            // They have no datagrams: the configuration refuses them.
+            Builtin::Tcpmux | Builtin::Ident(_) => return,
         };
         // Never much larger than what a forged sender has spent for it.
         listener.socket().send_to(&text[..text.len().min(LARGEST_ANSWER)], sender);

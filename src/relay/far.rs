@@ -2,6 +2,8 @@
 //! that inetd answers itself.
 
 pub(crate) mod builtin;
+pub(super) mod ident;
+mod line;
 pub(super) mod server;
 pub(super) mod tcpmux;
 

@@ -26,14 +26,15 @@ use self::duplex::{Duplex, End, Times};
 pub use self::far::Far;
 pub(crate) use self::far::builtin;
 use self::far::builtin::{Chargen, Echo, Silence, Speaker, Text};
-use self::far::{server, tcpmux};
+use self::far::{ident, server, tcpmux};
 use self::pump::with_buffer;
-use crate::config::{Builtin, Target};
+use crate::config::{Builtin, Ident, Target};
 use crate::front::{Front, Next, Notice, Transfer};
 use crate::launch::OurEnd;
+use crate::listener::endpoint::Address;
 use crate::reap;
 use crate::service::Setup;
-use crate::session::{Session, SessionId};
+use crate::session::SessionId;
 use crate::sys::clock;
 use crate::sys::socket::{Connection, Stream};
 use crate::sys::terminal::Terminal;
@@ -274,6 +275,9 @@ impl Carrier {
             (Near::Connection(connection), Far::Builtin(Builtin::Tcpmux)) => {
                 self.multiplex(connection).await
             }
+            (Near::Connection(connection), Far::Builtin(Builtin::Ident(ident))) => {
+                self.identify(connection, &ident).await.map(|()| None)
+            }
             (Near::Connection(connection), far) => {
                 self.converse(connection, far).await.map(|()| None)
             }
@@ -283,8 +287,7 @@ impl Carrier {
 
     /// Hears which service a peer wants, and gives its connection back if there is such a one.
     async fn multiplex(&self, connection: Connection) -> io::Result<Option<Transfer>> {
-        let session = |session: &Session| session.peer.clone();
-        let peer = self.front.sessions.with_any(self.session, session).flatten();
+        let peer = self.peer();
         let (local, is_file) = (connection.local()?, connection.is_file());
         let mut stream = connection.into_async()?;
         let heard = tokio::select! {
@@ -304,6 +307,23 @@ impl Carrier {
         };
         self.carry(stream, Speaker::new(Text::new(text))).await;
         Ok(None)
+    }
+
+    /// Tells whose a connection is.
+    async fn identify(&self, connection: Connection, ident: &Ident) -> io::Result<()> {
+        let ends = connection.local().ok();
+        let ends = ends.and_then(|local| ident::ends(&local, self.peer().as_ref()));
+        let mut stream = connection.into_async()?;
+        let text = tokio::select! {
+            text = ident::answer(&mut stream, ident, ends) => text,
+            () = self.relay.shared.given_up() => return Ok(()),
+        };
+        self.carry(stream, Speaker::new(Text::new(text))).await;
+        Ok(())
+    }
+
+    fn peer(&self) -> Option<Address> {
+        self.front.sessions.with_any(self.session, |session| session.peer.clone()).flatten()
     }
 
     async fn exchange(&self, flow: Flow, far: Far) -> io::Result<()> {
@@ -376,8 +396,8 @@ impl Carrier {
             Builtin::Qotd(quotes) => builtin::quote(quotes, self.session),
             Builtin::Services => self.front.describe_services().into_bytes(),
             Builtin::Status => self.front.describe_state().into_bytes(),
-            // Its connections go another way.
-            Builtin::Tcpmux => return,
+            // Their connections go another way.
+            Builtin::Tcpmux | Builtin::Ident(_) => return,
         };
         self.carry(peer, Speaker::new(Text::new(text))).await;
     }

@@ -45,7 +45,7 @@ mod platform;
 mod platform;
 
 pub use platform::{
-    clock, control, desktop, identity, inherited, machine, names, notify, paths, pipe, poll,
+    clock, control, desktop, identity, inherited, machine, names, notify, owner, paths, pipe, poll,
     process, program, secret, selftest, service, signals, socket, spawn, startup, stdio,
     system_log, terminal, trust,
 };

@@ -52,6 +52,9 @@ fn strong(line: &Line) -> Option<Guess> {
     if first.text.starts_with(':') && first.text.contains(":/") {
         return guess(Dialect::Freebsd, first, "only freebsd has `:user:group:mode:/path`");
     }
+    if let Some(program) = word(5).filter(|word| word.text == "internal" && first.text == "auth") {
+        return guess(Dialect::Freebsd, program, "only freebsd answers `auth` itself");
+    }
     let (socket, protocol, wait) = (word(1)?, word(2)?, word(3)?);
     if let Some(rest) = wait.text.strip_prefix("nowait").or_else(|| wait.text.strip_prefix("wait"))
     {

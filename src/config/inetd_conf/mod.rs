@@ -3,6 +3,7 @@
 //! error, or a warning where only a limit is lost.
 
 mod address;
+mod auth;
 mod guess;
 mod lines;
 mod pairs;

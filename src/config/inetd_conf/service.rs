@@ -38,7 +38,7 @@ impl Reader<'_> {
         if program.text == "internal" {
             // There is nothing that could wait, or be somebody else.
             entries.retain(|entry| entry.key != Key::Wait);
-            self.internal(service, program, &mut entries);
+            self.internal(service, program, arguments, &mut entries);
         } else {
             self.user(user, &mut entries);
             self.program(program, arguments, &mut entries);
@@ -326,11 +326,18 @@ impl Reader<'_> {
     }
 
     /// A service that the daemon answers itself: its name says how.
-    fn internal(&self, service: &Word, program: &Word, entries: &mut Vec<Entry>) {
+    fn internal(
+        &mut self,
+        service: &Word,
+        program: &Word,
+        arguments: &[Word],
+        entries: &mut Vec<Entry>,
+    ) {
         let name = match address::parse(service, self.dialect) {
             Ok(address) => address.service,
             Err(_) => return, // Told already.
         };
+        let name = if name == "auth" { self.auth(arguments) } else { name };
         self.add(entries, Key::Builtin, program.range.clone(), Data::Text(name));
     }
 

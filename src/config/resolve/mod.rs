@@ -8,6 +8,7 @@ mod conflicts;
 mod daemon;
 mod draft;
 mod environment;
+mod ident;
 mod limits;
 mod listen;
 mod local;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Resolver;
 use super::check::Check;
 use super::draft::Draft;
+use super::ident;
 use crate::admission::Gate;
 use crate::admission::rate::Rate;
 use crate::config::keys::{Group, Key};
@@ -15,8 +16,18 @@ use crate::config::suggest::{did_you_mean, enumerate};
 use crate::config::{Builtin, Target, Work};
 use crate::listener::endpoint::Endpoint;
 
-const BUILTINS: [&str; 9] =
-    ["echo", "discard", "chargen", "daytime", "time", "qotd:PATH", "tcpmux", "services", "status"];
+const BUILTINS: [&str; 10] = [
+    "echo",
+    "discard",
+    "chargen",
+    "daytime",
+    "time",
+    "qotd:PATH",
+    "tcpmux",
+    "ident",
+    "services",
+    "status",
+];
 
 /// Answers of a built-in service to datagrams of one source, unless `rate_per_source` is written.
 const ANSWERS_A_SECOND: u32 = 100;
@@ -118,16 +129,19 @@ pub(super) fn builtin(check: &mut Check<'_>, sources: &Sources) -> Option<Builti
         "services" => Builtin::Services,
         "status" => Builtin::Status,
         "tcpmux" => Builtin::Tcpmux,
-        "ident" => {
-            let message =
-                format!("the built-in service `{}` is not available in this version", text.value);
-            return check.wrong(&message, "remove the service");
-        }
+        "ident" => Builtin::Ident(Box::default()),
         "qotd" => {
             return check.wrong(
                 "`qotd` has no file",
                 "write \"qotd:PATH\", a file with a line `%` between two quotes",
             );
+        }
+        other if other.starts_with("ident:") => {
+            let (_, options) = other.split_at("ident:".len());
+            match ident::options(options) {
+                Ok(ident) => Builtin::Ident(Box::new(ident)),
+                Err(message) => return check.wrong(&message, ident::HELP),
+            }
         }
         other => match other.strip_prefix("qotd:") {
             Some(path) => {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::timeout;
+use tokio::io::AsyncRead;
+
+use super::line::{self, Broken};
 
 /// How long a peer may take for the line, as with FreeBSD's inetd.
 pub(in crate::relay) const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,29 +28,17 @@ pub(in crate::relay) async fn read_name<S: AsyncRead + Unpin>(
     stream: &mut S,
     patience: Duration,
 ) -> Result<String, &'static str> {
-    timeout(patience, read_line(stream)).await.unwrap_or(Err(TOO_LATE))
-}
-
-async fn read_line<S: AsyncRead + Unpin>(stream: &mut S) -> Result<String, &'static str> {
-    let mut line = Vec::new();
-    // Byte by byte: there is no way to put one back.
-    while line.len() < LONGEST {
-        match stream.read_u8().await.map_err(|_| UNREADABLE)? {
-            b'\n' => {
-                if line.last() == Some(&b'\r') {
-                    line.pop();
-                }
-                return String::from_utf8(line).map_err(|_| UNKNOWN);
-            }
-            byte => line.push(byte),
-        }
-    }
-    Err(TOO_LONG)
+    let line = line::read(stream, LONGEST, patience).await.map_err(|broken| match broken {
+        Broken::Ended => UNREADABLE,
+        Broken::TooLong => TOO_LONG,
+        Broken::TooLate => TOO_LATE,
+    })?;
+    String::from_utf8(line).map_err(|_| UNKNOWN)
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 

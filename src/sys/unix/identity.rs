@@ -1,8 +1,10 @@
 //! Users and groups. They are looked up once, when the configuration is loaded.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::ptr;
 
 use crate::sys::IdentityError;
@@ -149,6 +151,12 @@ struct User {
     id: u32,
     group: u32,
     name: String,
+    home: Option<PathBuf>,
+}
+
+/// The name and the home directory of a user id, if somebody has it.
+pub(super) fn entry(id: u32) -> io::Result<Option<(String, Option<PathBuf>)>> {
+    Ok(user_by_id(id)?.map(|user| (user.name, user.home)))
 }
 
 fn find_user(name: &str) -> Result<User, IdentityError> {
@@ -164,13 +172,13 @@ fn find_user(name: &str) -> Result<User, IdentityError> {
     }
     let Some(id) = number(name) else { return Err(IdentityError::UnknownUser(name.to_owned())) };
     // A number without an entry is fine, as in chown(1); its group is the same number.
-    Ok(user_by_id(id)?.unwrap_or_else(|| User { id, group: id, name: name.to_owned() }))
+    Ok(user_by_id(id)?.unwrap_or_else(|| User { id, group: id, name: name.to_owned(), home: None }))
 }
 
 fn current_user() -> User {
     let id = rustix::process::geteuid().as_raw();
     let group = rustix::process::getegid().as_raw();
-    User { id, group, name: user_name(id) }
+    User { id, group, name: user_name(id), home: None }
 }
 
 fn user_by_id(id: u32) -> io::Result<Option<User>> {
@@ -192,10 +200,13 @@ fn lookup_user(
             let entry = unsafe { entry.assume_init() };
             // SAFETY: a NUL-terminated string in `buffer`, which outlives this use.
             let name = unsafe { CStr::from_ptr(entry.pw_name) };
+            // SAFETY: as above.
+            let home = unsafe { CStr::from_ptr(entry.pw_dir) };
             User {
                 id: entry.pw_uid,
                 group: entry.pw_gid,
                 name: name.to_string_lossy().into_owned(),
+                home: Some(OsStr::from_bytes(home.to_bytes()).into()),
             }
         })
     })

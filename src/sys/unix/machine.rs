@@ -117,7 +117,12 @@ fn listener(line: &str) -> Option<(SocketAddr, u64)> {
     if *fields.get(3)? != LISTEN {
         return None;
     }
-    let (address, port) = fields.get(1)?.split_once(':')?;
+    Some((socket_address(fields.get(1)?)?, fields.get(9)?.parse().ok()?))
+}
+
+/// An address as `/proc/net/tcp` has it.
+pub(super) fn socket_address(field: &str) -> Option<SocketAddr> {
+    let (address, port) = field.split_once(':')?;
     // Each 32 bits are a number in the order of this machine.
     let words: Option<Vec<[u8; 4]>> = (0..address.len())
         .step_by(8)
@@ -129,7 +134,7 @@ fn listener(line: &str) -> Option<(SocketAddr, u64)> {
         Err(_) => Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).into(),
     };
     let port = u16::from_str_radix(port, 16).ok()?;
-    Some((SocketAddr::new(address, port), fields.get(9)?.parse().ok()?))
+    Some(SocketAddr::new(address, port))
 }
 
 /// Who has these sockets open, as far as we may see it.

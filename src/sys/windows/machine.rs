@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 use windows_sys::Win32::Foundation::{ERROR_INSUFFICIENT_BUFFER, NO_ERROR};
 use windows_sys::Win32::NetworkManagement::IpHelper::{
-    GetExtendedTcpTable, MIB_TCP6ROW_OWNER_PID, MIB_TCPROW_OWNER_PID, TCP_TABLE_OWNER_PID_LISTENER,
+    GetExtendedTcpTable, MIB_TCP6ROW_OWNER_PID, MIB_TCPROW_OWNER_PID, TCP_TABLE_CLASS,
+    TCP_TABLE_OWNER_PID_LISTENER,
 };
 use windows_sys::Win32::Networking::WinSock::{AF_INET, AF_INET6};
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
@@ -60,18 +61,17 @@ pub const ASK_FOR_OWNERS: &str = "`netstat -abno`, as an administrator, names th
 /// The programs that listen on one of `ports`.
 pub fn listeners(ports: &HashSet<u16>) -> io::Result<Vec<Listening>> {
     let mut all = Vec::new();
-    for row in rows::<MIB_TCPROW_OWNER_PID>(AF_INET)? {
+    for row in rows::<MIB_TCPROW_OWNER_PID>(AF_INET, TCP_TABLE_OWNER_PID_LISTENER)? {
         // Both are in the order of the network.
         let address = Ipv4Addr::from(row.dwLocalAddr.to_ne_bytes());
         all.push((address.into(), row.dwLocalPort, row.dwOwningPid));
     }
-    for row in rows::<MIB_TCP6ROW_OWNER_PID>(AF_INET6)? {
+    for row in rows::<MIB_TCP6ROW_OWNER_PID>(AF_INET6, TCP_TABLE_OWNER_PID_LISTENER)? {
         let address = Ipv6Addr::from(row.ucLocalAddr);
         all.push((address.into(), row.dwLocalPort, row.dwOwningPid));
     }
-    let listening = all.into_iter().filter_map(|(address, port, id): (IpAddr, u32, u32)| {
-        let [high, low, ..] = port.to_ne_bytes();
-        let address = SocketAddr::new(address, u16::from_be_bytes([high, low]));
+    let listening = all.into_iter().filter_map(|(address, number, id): (IpAddr, u32, u32)| {
+        let address = SocketAddr::new(address, port(number));
         ports.contains(&address.port()).then(|| {
             // Wine does not know who owns a socket.
             let owner = (id != 0).then(|| Owner { id, program: program(id) });
@@ -111,8 +111,14 @@ pub fn runs_foreign_programs() -> bool {
     false
 }
 
-/// The rows of the table of listeners: a number, and as many rows.
-fn rows<Row: Copy>(family: u16) -> io::Result<Vec<Row>> {
+/// A port of a row, which is in the order of the network.
+pub(super) fn port(number: u32) -> u16 {
+    let [high, low, ..] = number.to_ne_bytes();
+    u16::from_be_bytes([high, low])
+}
+
+/// The rows of a table of connections: a number, and as many rows.
+pub(super) fn rows<Row: Copy>(family: u16, kind: TCP_TABLE_CLASS) -> io::Result<Vec<Row>> {
     let mut memory: Vec<u64> = Vec::new();
     for _ in 0..TRIES {
         let mut size = u32::try_from(memory.len() * size_of::<u64>()).unwrap_or(u32::MAX);
@@ -123,7 +129,7 @@ fn rows<Row: Copy>(family: u16) -> io::Result<Vec<Row>> {
                 &raw mut size,
                 0,
                 family.into(),
-                TCP_TABLE_OWNER_PID_LISTENER,
+                kind,
                 0,
             )
         };

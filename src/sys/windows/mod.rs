@@ -8,6 +8,7 @@ pub mod inherited;
 pub mod machine;
 pub mod names;
 pub mod notify;
+pub mod owner;
 pub mod paths;
 pub mod pipe;
 pub mod poll;

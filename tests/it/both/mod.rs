@@ -14,6 +14,7 @@ mod environment;
 mod exposed;
 mod forward;
 mod generated;
+mod ident;
 mod launch;
 mod life;
 mod limits;

@@ -4,6 +4,7 @@ mod completion;
 mod control;
 mod descriptors;
 mod hardening;
+mod ident;
 mod identity;
 mod inherited;
 mod load;
