@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
-use super::pump::{Event, Pump};
+use super::pump::{Direction, Event};
 use super::{Program, Shared};
 
 /// The times of a relay.
@@ -46,13 +46,13 @@ enum Due {
 }
 
 /// A relay between a peer and a program's standard input and output.
-pub(super) struct Duplex<'a, P, Q, T> {
+pub(super) struct Duplex<'a, P, Q, T, D> {
     peer: P,
     program: Q,
     /// From the peer to the program.
-    up: Pump,
+    up: D,
     /// From the program to the peer.
-    down: Pump,
+    down: D,
     shared: &'a Shared,
     times: Times,
     /// Called once, when no byte has moved for the idle time.
@@ -70,19 +70,26 @@ pub(super) struct Duplex<'a, P, Q, T> {
     up_first: bool,
 }
 
-impl<'a, P, Q, T> Duplex<'a, P, Q, T>
+impl<'a, P, Q, T, D> Duplex<'a, P, Q, T, D>
 where
     P: AsyncRead + AsyncWrite + Unpin,
     Q: AsyncRead + AsyncWrite + Unpin,
     T: FnOnce(),
+    D: Direction<P, Q> + Direction<Q, P> + Unpin,
 {
-    pub(super) fn new(peer: P, program: Q, shared: &'a Shared, times: Times, tell_idle: T) -> Self {
+    pub(super) fn new(
+        [up, down]: [D; 2],
+        (peer, program): (P, Q),
+        shared: &'a Shared,
+        times: Times,
+        tell_idle: T,
+    ) -> Self {
         let now = Instant::now();
         Self {
             peer,
             program,
-            up: Pump::new(),
-            down: Pump::new(),
+            up,
+            down,
             shared,
             times,
             tell_idle: Some(tell_idle),
@@ -136,20 +143,28 @@ where
             self.move_up(context)?;
         }
         self.move_down(context)?;
-        if self.down.has_ended() && self.state != Program::Runs {
+        if self.down_has_ended() && self.state != Program::Runs {
             // Nobody reads it.
-            self.up.drop_all();
+            self.drop_up();
         }
         self.move_up(context)?;
-        if self.down.has_ended() {
-            if self.up.has_ended() {
+        if self.down_has_ended() {
+            if Direction::<P, Q>::has_ended(&self.up) {
                 return ControlFlow::Break(End::Over);
             }
-            if self.up.is_dropping() {
+            if Direction::<P, Q>::is_dropping(&self.up) {
                 self.lingers.get_or_insert_with(Instant::now);
             }
         }
         ControlFlow::Continue(())
+    }
+
+    fn down_has_ended(&self) -> bool {
+        Direction::<Q, P>::has_ended(&self.down)
+    }
+
+    fn drop_up(&mut self) {
+        Direction::<P, Q>::drop_all(&mut self.up);
     }
 
     fn move_up(&mut self, context: &mut Context<'_>) -> ControlFlow<End> {
@@ -158,7 +173,7 @@ where
             match self.up.poll(context, &mut self.peer, &mut self.program, &mut bytes) {
                 Poll::Ready(Event::SourceFailed) => break ControlFlow::Break(End::PeerGone),
                 // The program has closed its input, and may still have something to say.
-                Poll::Ready(Event::SinkFailed) => self.up.drop_all(),
+                Poll::Ready(Event::SinkFailed) => self.drop_up(),
                 Poll::Ready(Event::Ended) | Poll::Pending => break ControlFlow::Continue(()),
             }
         };

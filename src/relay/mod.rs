@@ -11,6 +11,7 @@ pub mod datagrams;
 mod duplex;
 mod far;
 mod pump;
+mod splice;
 
 use std::future::poll_fn;
 use std::io;
@@ -27,7 +28,8 @@ pub use self::far::Far;
 pub(crate) use self::far::builtin;
 use self::far::builtin::{Chargen, Echo, Silence, Speaker, Text};
 use self::far::{ident, server, tcpmux};
-use self::pump::with_buffer;
+use self::pump::{Direction, Pump, with_buffer};
+use self::splice::Splicer;
 use crate::config::{Builtin, Ident, Target};
 use crate::front::{Front, Next, Notice, Transfer};
 use crate::launch::OurEnd;
@@ -37,6 +39,7 @@ use crate::service::Setup;
 use crate::session::SessionId;
 use crate::sys::clock;
 use crate::sys::socket::{Connection, Stream};
+use crate::sys::splice::Tube;
 use crate::sys::terminal::Terminal;
 
 /// The most columns and rows of a terminal.
@@ -372,7 +375,10 @@ impl Carrier {
             () = self.relay.shared.given_up() => return,
         };
         match connected {
-            Ok(server) => self.carry(peer, server).await,
+            Ok(server) => {
+                let directions = [Splicer::new(Tube::take), Splicer::new(Tube::take)];
+                self.relay_by(directions, peer, server).await;
+            }
             Err(error) => self.cannot_forward(target, &error),
         }
     }
@@ -411,11 +417,21 @@ impl Carrier {
         self.relay(peer, far).await;
     }
 
-    /// Relays until it is over, and closes what it was given.
+    /// Copies until it is over, and closes what it was given.
     async fn relay<P, Q>(&self, peer: P, far: Q) -> End
     where
         P: AsyncRead + AsyncWrite + Unpin,
         Q: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.relay_by([Pump::new(), Pump::new()], peer, far).await
+    }
+
+    /// Relays until it is over, and closes what it was given.
+    async fn relay_by<P, Q, D>(&self, directions: [D; 2], peer: P, far: Q) -> End
+    where
+        P: AsyncRead + AsyncWrite + Unpin,
+        Q: AsyncRead + AsyncWrite + Unpin,
+        D: Direction<P, Q> + Direction<Q, P> + Unpin,
     {
         let config = &self.setup.config;
         let times = Times { idle: config.idle_timeout, linger: config.linger_timeout };
@@ -425,7 +441,8 @@ impl Carrier {
             sessions.with_any(self.session, |session| recorder.idle(session.subject()));
             self.stop_after(Duration::ZERO);
         };
-        let duplex = Duplex::new(peer, far, &self.relay.shared, times, tell_idle);
+        let shared = &self.relay.shared;
+        let duplex = Duplex::new(directions, (peer, far), shared, times, tell_idle);
         let end = duplex.run().await;
         if end == End::PeerGone {
             self.stop_after(config.stop_timeout);

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const SCRATCH: usize = 64 * 1024;
 /// Reads without a pause. Then the other direction, and other relays, have their turn: a source that
 /// always has more, and a sink that always takes it, would keep them waiting for ever.
-const TURN: u32 = 16;
+pub(super) const TURN: u32 = 16;
 
 thread_local! {
     /// Where every relay of this thread reads to. What can be written at once, and that is nearly
@@ -60,30 +60,75 @@ pub(super) enum Event {
     SinkFailed,
 }
 
+/// What moves bytes from a source to a sink.
+pub(super) trait Direction<R, W> {
+    /// Whether the source has ended and the sink knows.
+    fn has_ended(&self) -> bool;
+
+    /// Whether what comes is dropped.
+    fn is_dropping(&self) -> bool;
+
+    /// From now on what comes is dropped.
+    fn drop_all(&mut self);
+
+    /// Moves as much as both ends let it. Adds the bytes that were read or written to `moved`.
+    /// After [`Event::Ended`] it is pending for ever.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &mut R,
+        to: &mut W,
+        moved: &mut u64,
+    ) -> Poll<Event>;
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Direction<R, W> for Pump {
+    fn has_ended(&self) -> bool {
+        Self::has_ended(self)
+    }
+
+    fn is_dropping(&self) -> bool {
+        Self::is_dropping(self)
+    }
+
+    fn drop_all(&mut self) {
+        Self::drop_all(self);
+    }
+
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &mut R,
+        to: &mut W,
+        moved: &mut u64,
+    ) -> Poll<Event> {
+        Self::poll(self, context, from, to, moved)
+    }
+}
+
 impl Pump {
     pub(super) fn new() -> Self {
         Self { state: State::Flowing, rest: Vec::new(), written: 0, unflushed: false }
     }
 
-    /// Whether the source has ended and the sink knows.
+    /// As of any [`Direction`].
     pub(super) fn has_ended(&self) -> bool {
         self.state == State::Ended
     }
 
-    /// Whether what comes is dropped.
+    /// As of any [`Direction`].
     pub(super) fn is_dropping(&self) -> bool {
         self.state == State::Dropping
     }
 
-    /// From now on what comes is dropped.
+    /// As of any [`Direction`].
     pub(super) fn drop_all(&mut self) {
         if self.state != State::Ended {
             *self = Self { state: State::Dropping, ..Self::new() };
         }
     }
 
-    /// Moves as much as both ends let it. Adds the bytes that were read or written to `moved`.
-    /// After [`Event::Ended`] it is pending for ever.
+    /// As of any [`Direction`].
     pub(super) fn poll<R, W>(
         &mut self,
         context: &mut Context<'_>,

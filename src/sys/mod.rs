@@ -46,7 +46,7 @@ mod platform;
 
 pub use platform::{
     clock, control, desktop, identity, inherited, machine, names, notify, owner, paths, pipe, poll,
-    process, program, secret, selftest, service, signals, socket, spawn, startup, stdio,
+    process, program, secret, selftest, service, signals, socket, spawn, splice, startup, stdio,
     system_log, terminal, trust,
 };
 

@@ -5,10 +5,15 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::relay::Relay;
+use crate::relay::pump::Pump;
 
 const LINGER: Duration = Duration::from_secs(2);
 /// Bytes that fit into each stream.
 const BUFFER: usize = 1000;
+
+fn copying() -> [Pump; 2] {
+    [Pump::new(), Pump::new()]
+}
 
 /// The far ends of a relay that runs.
 struct Ends {
@@ -29,7 +34,9 @@ fn start(idle_timeout: Option<Duration>) -> Ends {
         let tell_idle = || {
             told.fetch_add(1, Ordering::Relaxed);
         };
-        Duplex::new(near_peer, near_program, &shared.shared, times, tell_idle).run().await
+        Duplex::new(copying(), (near_peer, near_program), &shared.shared, times, tell_idle)
+            .run()
+            .await
     });
     Ends { peer, program, relay, task, idle }
 }
@@ -144,7 +151,7 @@ async fn a_program_that_closes_its_input_does_not_hold_up_its_peer() {
     let shared = relay.clone();
     let task = tokio::spawn(async move {
         let times = Times { idle: None, linger: LINGER };
-        Duplex::new(near_peer, program, &shared.shared, times, || {}).run().await
+        Duplex::new(copying(), (near_peer, program), &shared.shared, times, || {}).run().await
     });
     let mut peer = peer;
     peer.write_all(&[7; 10 * BUFFER]).await.unwrap();
@@ -178,5 +185,5 @@ async fn silence_is_told_once_and_every_byte_breaks_it() {
 
 #[tokio::test]
 async fn an_idle_relay_is_small() {
-    assert!(size_of::<Duplex<'_, DuplexStream, DuplexStream, fn()>>() < 512);
+    assert!(size_of::<Duplex<'_, DuplexStream, DuplexStream, fn(), Pump>>() < 512);
 }

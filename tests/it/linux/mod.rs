@@ -17,6 +17,7 @@ mod programs;
 mod real;
 mod selftest;
 mod signals;
+mod splice;
 mod storm;
 mod tcpmux;
 mod terminal;
