@@ -34,6 +34,7 @@ As a daemon:
   inetd reload                                read the file again, keep every session
   inetd status, sessions, top                 look at the running daemon
   inetd run -c /etc/inetd.conf                classic files work as they are
+  inetd -R 100 -p FILE /etc/inetd.conf        and so do the flags of old inetds
   inetd convert /etc/xinetd.conf -o inetd.toml
   inetd service install                       start at boot, on Windows and Linux
 

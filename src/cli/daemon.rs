@@ -3,13 +3,15 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ArgMatches;
 
 use super::{FAILED, RUNNING, arguments, check, control, fail, output};
-use crate::config::{self, CommandLine, Config, FileFormat, Purpose, Report, Severity};
+use crate::config::{
+    self, ClassicFlags, CommandLine, Config, FileFormat, LogTarget, Purpose, Report, Severity,
+};
 use crate::control::server::Server;
 use crate::record::event::{self, Level};
 use crate::record::format::Format;
@@ -26,13 +28,17 @@ pub(super) struct Options {
     format: FileFormat,
     control: Option<String>,
     log: LogOptions,
+    flags: ClassicFlags,
 }
 
 /// Options of the command line win over the file, at every reload too.
-#[derive(Clone, Copy)]
-struct LogOptions {
-    format: Option<Format>,
-    level: Option<Level>,
+#[derive(Clone, Default)]
+pub(super) struct LogOptions {
+    pub(super) format: Option<Format>,
+    pub(super) level: Option<Level>,
+    /// Instead of `auto`.
+    pub(super) target: Option<LogTarget>,
+    pub(super) max_sessions: Option<u32>,
 }
 
 /// A daemon that can start.
@@ -79,7 +85,19 @@ impl Options {
     pub(super) fn of(matches: &ArgMatches) -> Self {
         let (path, format) = check::file(matches);
         let control = matches.try_get_one::<String>("control").ok().flatten().cloned();
-        Self { path, format, control, log: LogOptions::of(matches) }
+        let flags = ClassicFlags::default();
+        Self { path, format, control, log: LogOptions::of(matches), flags }
+    }
+
+    /// Those of an old command line.
+    pub(super) fn classic(
+        path: PathBuf,
+        format: FileFormat,
+        control: Option<String>,
+        log: LogOptions,
+        flags: ClassicFlags,
+    ) -> Self {
+        Self { path, format, control, log, flags }
     }
 }
 
@@ -96,13 +114,20 @@ impl LogOptions {
                 "debug" => Level::Debug,
                 _ => Level::Info,
             }),
+            ..Self::default()
         }
     }
 
-    fn apply(self, config: &mut Config) {
+    fn apply(&self, config: &mut Config) {
         let log = &mut config.daemon.log;
         log.format = self.format.unwrap_or(log.format);
         log.level = self.level.unwrap_or(log.level);
+        if let (Some(target), LogTarget::Auto { file: None }) = (&self.target, &log.target) {
+            log.target = target.clone();
+        }
+        if self.max_sessions.is_some() {
+            config.daemon.max_sessions = self.max_sessions.filter(|count| *count > 0);
+        }
     }
 }
 
@@ -110,11 +135,42 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     if let Err(error) = startup::prepare() {
         return fail(FAILED, error);
     }
-    let started = load(Options::of(matches), Purpose::Run).and_then(|(daemon, report)| {
+    run_with(Options::of(matches), Purpose::Run, None)
+}
+
+/// Reads the configuration and runs the daemon to its end.
+pub(super) fn run_with(options: Options, purpose: Purpose, pid_file: Option<&Path>) -> ExitCode {
+    let started = load(options, purpose).and_then(|(daemon, report)| {
         output::err(&report.render());
+        let _pid_file = pid_file.map(PidFile::new).transpose()?;
         start_in_console(daemon, &report)
     });
     exit_code(started)
+}
+
+/// A file with our process id, which is there as long as we are.
+struct PidFile {
+    path: PathBuf,
+}
+
+impl PidFile {
+    fn new(path: &Path) -> Result<Self, Failure> {
+        std::fs::write(path, format!("{}\n", std::process::id())).map_err(|error| {
+            let text = format!("cannot write the process id to {}: {error}", path.display());
+            Failure::Told(FAILED, text)
+        })?;
+        Ok(Self { path: path.to_owned() })
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // Another one may have written its own since.
+        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+        if text.trim() == std::process::id().to_string() {
+            drop(std::fs::remove_file(&self.path));
+        }
+    }
 }
 
 pub(super) fn serve(matches: &ArgMatches) -> ExitCode {
@@ -142,15 +198,16 @@ pub(super) fn serve(matches: &ArgMatches) -> ExitCode {
 
 /// Reads the configuration. Gives the daemon and what is odd about it.
 pub(super) fn load(options: Options, purpose: Purpose) -> Result<(Daemon, Report), Failure> {
-    let Options { path, format, control, log } = options;
-    let (mut config, report) = config::load(&path, format, purpose).map_err(Failure::Config)?;
+    let Options { path, format, control, log, flags } = options;
+    let load = move |purpose| config::load_classic(&path, format, purpose, &flags);
+    let (mut config, report) = load(purpose).map_err(Failure::Config)?;
     log.apply(&mut config);
     let again = match purpose {
         Purpose::Service { .. } => Purpose::Service { reload: true },
         other => other,
     };
     let loader: Loader = Box::new(move || {
-        let mut loaded = config::load(&path, format, again)?;
+        let mut loaded = load(again)?;
         log.apply(&mut loaded.0);
         Ok(loaded)
     });

@@ -3,6 +3,7 @@
 mod access;
 mod arguments;
 mod check;
+mod classic;
 mod control;
 mod convert;
 mod daemon;
@@ -29,7 +30,12 @@ const NO_DAEMON: u8 = 4;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let matches = match arguments::command().try_get_matches() {
+    let command = arguments::command();
+    let words: Vec<_> = std::env::args_os().collect();
+    if let Some(code) = classic::run(&words, |word| command.find_subcommand(word).is_some()) {
+        return code;
+    }
+    let matches = match command.try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => {
             let text = error.render().to_string();

@@ -15,7 +15,7 @@ use super::{FileFormat, Purpose, files, without_service};
 /// # Errors
 /// All problems of the file, if one of them is an error.
 pub fn convert(path: &Path, format: FileFormat) -> Result<(String, Report), Report> {
-    let (mut raw, origin) = files::read(path, format);
+    let (mut raw, origin) = files::read(path, format, Vec::new());
     raw.problems.extend(without_service(&raw, origin, path, Purpose::Check));
     if origin != Origin::Classic && !raw.problems.iter().any(Problem::is_error) {
         let message = format!("{} is an inetd.toml already", path.display());

@@ -17,8 +17,9 @@ use super::{FileFormat, glob, inetd_conf, systemd, toml_file, wininetd};
 const MAX_SIZE: u64 = 16 << 20;
 
 /// Reads `path` and everything that it includes. The second value is what the configuration is
-/// written in as a whole.
-pub(crate) fn read(path: &Path, format: FileFormat) -> (Raw, Origin) {
+/// written in as a whole. `hosts` are those of services of a classic file that name none; empty for
+/// every address.
+pub(crate) fn read(path: &Path, format: FileFormat, hosts: Vec<String>) -> (Raw, Origin) {
     let mut files = Files {
         raw: Raw::default(),
         format,
@@ -26,7 +27,7 @@ pub(crate) fn read(path: &Path, format: FileFormat) -> (Raw, Origin) {
         seen: HashMap::new(),
         open: Vec::new(),
         xinetd: xinetd_conf::Entries::default(),
-        hosts: Vec::new(),
+        hosts,
     };
     let origin = files.top(path);
     files.xinetd.finish(&mut files.raw);

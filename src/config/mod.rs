@@ -11,6 +11,7 @@
 
 pub mod keys;
 
+mod classic;
 mod command_line;
 mod convert;
 mod exposed;
@@ -35,6 +36,7 @@ mod xinetd_conf;
 use std::path::Path;
 use std::str::FromStr;
 
+pub use classic::{ClassicFlags, ClassicSetting};
 pub use command_line::{CommandLine, from_command_line, to_toml};
 pub use convert::convert;
 pub use model::*;
@@ -133,8 +135,22 @@ pub enum Purpose {
 /// # Errors
 /// All problems, if one of them is an error. Warnings and notes alone come with the result.
 pub fn load(path: &Path, format: FileFormat, purpose: Purpose) -> Result<(Config, Report), Report> {
-    let (mut raw, origin) = files::read(path, format);
+    load_classic(path, format, purpose, &ClassicFlags::default())
+}
+
+/// As [`load`], with what the flags of an old inetd say.
+///
+/// # Errors
+/// As of [`load`].
+pub fn load_classic(
+    path: &Path,
+    format: FileFormat,
+    purpose: Purpose,
+    flags: &ClassicFlags,
+) -> Result<(Config, Report), Report> {
+    let (mut raw, origin) = files::read(path, format, flags.hosts());
     raw.problems.extend(without_service(&raw, origin, path, purpose));
+    flags.apply(&mut raw, origin);
     raw.problems.extend(exposed::problems(&raw.sources.paths(), purpose));
     resolve::resolve(raw, origin, purpose, None)
 }
@@ -143,7 +159,7 @@ pub fn load(path: &Path, format: FileFormat, purpose: Purpose) -> Result<(Config
 /// client has to find a daemon that runs even while somebody is editing its configuration. What
 /// cannot be read says nothing.
 pub fn control_of(path: &Path, format: FileFormat) -> Control {
-    let (raw, _) = files::read(path, format);
+    let (raw, _) = files::read(path, format, Vec::new());
     let sources = &raw.sources;
     raw.daemon.map_or(Control::Default, |daemon| resolve::control(&daemon.value, sources))
 }

@@ -296,7 +296,7 @@ fn a_socket_unit_is_read_with_its_service() {
     if FAMILY == Family::Windows {
         return;
     }
-    let raw = files::read(Path::new("tests/data/good/systemd"), FileFormat::Auto).0;
+    let raw = files::read(Path::new("tests/data/good/systemd"), FileFormat::Auto, Vec::new()).0;
     let names: Vec<_> = raw.services.iter().map(|service| service.name.value.as_str()).collect();
     assert_eq!(names, ["one", "upper"]);
     let config = good("systemd/one.socket", "auto");

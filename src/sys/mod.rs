@@ -52,6 +52,17 @@ pub use platform::{
 
 use crate::config::keys::Key;
 
+/// Where a process goes on that wanted to go into the background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detached {
+    /// In the background.
+    Background,
+    /// It is the one that has started that, and has nothing to do any more but to end with this code.
+    Starter(u8),
+    /// Where it was: the system has no background.
+    Here,
+}
+
 /// A family of operating systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {

@@ -1,4 +1,4 @@
-//! What systemd is told (sd_notify(3)). Without systemd nothing happens.
+//! What systemd is told (sd_notify(3)), and the process that waits until we are in the background.
 
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ pub fn started() {}
 /// Started, or reloaded: everything that can be bound is bound.
 pub fn ready(status: &str) {
     send(&[NotifyState::Ready, NotifyState::Status(status)]);
+    super::startup::release_starter();
 }
 
 /// Reading the configuration again.

@@ -1,10 +1,16 @@
 //! What is done once, before any thread runs.
 
-use std::io;
-use std::sync::OnceLock;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use rustix::process::{Resource, Rlimit};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Resource, Rlimit, setsid};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+
+use crate::sys::Detached;
 
 /// The daemon's own file mode creation mask; programs get it too unless they have their own.
 pub const UMASK: u32 = 0o022;
@@ -18,6 +24,65 @@ static OUTLIVES_TERMINAL: AtomicBool = AtomicBool::new(false);
 /// Whether whoever started us wants us to go on when the terminal is closed (nohup(1)).
 pub fn outlives_terminal() -> bool {
     OUTLIVES_TERMINAL.load(Ordering::Relaxed)
+}
+
+/// Tells the process that has started us that we are ready, see [`detach`].
+static STARTER: Mutex<Option<OwnedFd>> = Mutex::new(None);
+
+/// Goes into the background as daemon(3) does: a child of ours goes on, in a session of its own, with
+/// the root directory as its current one, without standard input and output. The starter waits until
+/// the child is [ready](super::notify::ready) or has ended, so that a start script hears of an error.
+///
+/// Call it from the only thread.
+///
+/// # Errors
+/// There is no memory or process.
+pub fn detach() -> io::Result<Detached> {
+    let (hears, tells) = pipe_with(PipeFlags::CLOEXEC)?;
+    // SAFETY: there is one thread, so no lock can be held for ever in the child.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            drop(hears);
+            setsid()?;
+            rustix::process::chdir("/")?;
+            let null = null()?;
+            dup2_stdin(&null)?;
+            dup2_stdout(&null)?;
+            *STARTER.lock().unwrap_or_else(PoisonError::into_inner) = Some(tells);
+            Ok(Detached::Background)
+        }
+        child => {
+            drop(tells);
+            let ready = File::from(hears).read(&mut [0])? == 1;
+            Ok(Detached::Starter(if ready { 0 } else { code_of(child) }))
+        }
+    }
+}
+
+/// The exit code of a child that ends.
+fn code_of(child: libc::pid_t) -> u8 {
+    let ended = || {
+        let child = rustix::process::Pid::from_raw(child)?;
+        let options = rustix::process::WaitOptions::empty();
+        let (_, status) = rustix::process::waitpid(Some(child), options).ok()??;
+        u8::try_from(status.exit_status()?).ok()
+    };
+    ended().filter(|code| *code != 0).unwrap_or(1)
+}
+
+/// Lets the starter go. From then on nobody sees standard error.
+pub(super) fn release_starter() {
+    let starter = STARTER.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(starter) = starter {
+        // Whether somebody waits makes no difference.
+        drop(File::from(starter).write_all(b"1"));
+        drop(null().and_then(|null| Ok(dup2_stderr(&null)?)));
+    }
+}
+
+fn null() -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open("/dev/null")
 }
 
 /// Makes this process fit for a daemon: nothing inherited leaks into programs, signals are

@@ -34,6 +34,9 @@ pub enum Kind {
     Syslog,
 }
 
+/// Where the log of a daemon in the background goes.
+pub const OF_DAEMONS: Option<Kind> = Some(Kind::Syslog);
+
 /// All of them.
 pub const KINDS: &[Kind] = &[Kind::Journald, Kind::Syslog];
 

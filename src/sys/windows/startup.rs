@@ -12,6 +12,7 @@ use windows_sys::Win32::System::Diagnostics::Debug::{
 };
 
 use super::handle::set_inheritable;
+use crate::sys::Detached;
 
 /// The file mode creation mask that a configuration has by default. Windows has none.
 pub const UMASK: u32 = 0o022;
@@ -23,6 +24,14 @@ const WINSOCK: u16 = 0x0202;
 /// on Windows, and no signal that would ask.
 pub fn outlives_terminal() -> bool {
     false
+}
+
+/// Goes into the background. What runs there is a service on Windows, and installed before.
+///
+/// # Errors
+/// None here.
+pub fn detach() -> io::Result<Detached> {
+    Ok(Detached::Here)
 }
 
 /// Makes this process fit for a daemon: sockets work, nothing waits for a click on a dialog that

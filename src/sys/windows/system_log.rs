@@ -43,6 +43,9 @@ pub enum Kind {
     EventLog,
 }
 
+/// Where the log of a daemon in the background goes: nothing is there without a service.
+pub const OF_DAEMONS: Option<Kind> = None;
+
 /// All of them.
 pub const KINDS: &[Kind] = &[Kind::EventLog];
 

@@ -4,6 +4,7 @@ mod access;
 mod announce;
 mod banners;
 mod builtins;
+mod classic;
 mod config;
 mod control;
 mod data;

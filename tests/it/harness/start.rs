@@ -21,6 +21,7 @@ pub struct Start {
     services: String,
     environment: Vec<(String, String)>,
     prefix: Vec<String>,
+    old_flags: Option<Vec<String>>,
     stdin: Stdio,
 }
 
@@ -38,6 +39,13 @@ impl Start {
         let mut start = Self::new();
         start.file = Some("inetd.conf");
         text.clone_into(&mut start.services);
+        start
+    }
+
+    /// `inetd FLAGS FILE` with these services as TOML: a command line of an old inetd.
+    pub fn arguments_only(services: &str, flags: &[&str]) -> Self {
+        let mut start = Self::run(services);
+        start.old_flags = Some(flags.iter().map(ToString::to_string).collect());
         start
     }
 
@@ -73,6 +81,7 @@ impl Start {
             services: String::new(),
             environment: Vec::new(),
             prefix: Vec::new(),
+            old_flags: None,
             stdin: Stdio::null(),
         }
     }
@@ -158,7 +167,10 @@ impl Start {
         if let Some(file) = self.file {
             let path = self.folder.path().join(file);
             std::fs::write(&path, format!("{header}{}", self.services)).unwrap();
-            command.args(["run", "-c", &native(&path)]);
+            match &self.old_flags {
+                Some(flags) => command.args(flags).arg(native(&path)),
+                None => command.args(["run", "-c", &native(&path)]),
+            };
             if header.is_empty() {
                 command.args(["--control", &self.control]);
             }

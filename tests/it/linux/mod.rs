@@ -1,5 +1,6 @@
 //! Scenarios of Linux alone.
 
+mod classic;
 mod completion;
 mod control;
 mod descriptors;

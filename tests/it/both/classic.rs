@@ -1,0 +1,24 @@
+//! The command lines of the old inetds, where they mean the same on every system.
+
+use crate::harness::{Start, inetd, probe, service};
+
+#[test]
+fn a_file_alone_is_run() {
+    let start = Start::arguments_only(&service("x", &probe(&["say", "x"]), ""), &["-d"]);
+    let daemon = start.ready();
+    assert_eq!(daemon.ask("x", ""), "x\n");
+}
+
+#[test]
+fn what_cannot_be_honoured_says_what_to_write_instead() {
+    for (arguments, expected) in [
+        (&["-w", "inetd.conf"][..], "-w cannot be honoured: hosts.allow and hosts.deny"),
+        (&["-R", "x"], "-R x: not a number"),
+        (&["-inetd_compat"], "inetd convert"),
+        (&["-d", "one", "two"], "put several files into a folder"),
+    ] {
+        let refused = inetd(arguments);
+        assert_eq!(refused.code, 2, "{}", refused.err);
+        assert!(refused.err.contains(expected), "{}", refused.err);
+    }
+}
