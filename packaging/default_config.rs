@@ -65,6 +65,7 @@ fn example(key: &str, family: Family) -> Option<&'static str> {
         "limits" => "{ nofile = 64, cpu = 60 }",
         "nice" => "10",
         "receive_buffer" | "send_buffer" => r#""256k""#,
+        "rpc" => r#""rusersd/1-3""#,
         "socket_group" if windows => r#""Users""#,
         "socket_group" => r#""root""#,
         "socket_mode" => r#""0660""#,

@@ -18,6 +18,7 @@
 //! * [`supervisor`] is the other half: signals, timers, reload, control and
 //!   the stop ladder. It runs on the main thread and never on the way of a connection.
 //! * [`relay`] moves bytes for programs that do not get the connection itself.
+//! * [`rpcbind`] tells rpcbind where RPC services are.
 //! * [`sys`] is the only place with `unsafe` code and with `cfg(unix)` or
 //!   `cfg(windows)`.
 
@@ -32,6 +33,7 @@ pub mod listener;
 pub mod reap;
 pub mod record;
 pub mod relay;
+pub mod rpcbind;
 pub mod service;
 pub mod session;
 pub mod supervisor;

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,6 +133,8 @@ pub struct ServiceConfig {
     pub mux: Vec<MuxName>,
     /// Options of its listening sockets.
     pub socket: SocketOptions,
+    /// What rpcbind is told of its ports.
+    pub rpc: Option<Rpc>,
     /// First pause before a failed bind is tried again; it doubles up to a minute.
     /// `None`: a failed bind is an error.
     pub bind_retry: Option<Duration>,
@@ -185,6 +188,15 @@ impl ServiceConfig {
     pub fn tree(&self) -> Tree {
         self.program().map_or(Tree::Kill, |program| program.tree)
     }
+}
+
+/// A program of Sun RPC (RFC 5531): its number, and the versions that it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rpc {
+    /// The number of the program.
+    pub program: u32,
+    /// Its versions.
+    pub versions: RangeInclusive<u32>,
 }
 
 /// What a service does with a connection.

@@ -96,6 +96,12 @@ events! {
     RATE_EXCEEDED = 2009 Warn "Connections come too fast, the service pauses";
     /// A network filter of this machine gives sockets that are no files: `io = "pipe"` is used instead.
     NO_FILES = 2015 Warn "Connections cannot be standard input and are relayed";
+    /// rpcbind knows the ports of RPC services. It does not say that of those that it knew before.
+    RPC_REGISTERED = 2020 Info "Registered with rpcbind";
+    /// rpcbind does not answer, so that clients cannot find RPC services. It is tried again.
+    NO_RPCBIND = 2021 Warn "Cannot reach rpcbind";
+    /// rpcbind has not taken the port of a service: it belongs to somebody else.
+    RPC_REFUSED = 2022 Warn "Cannot register with rpcbind";
 
     /// A program runs for a connection, or for a listener with `wait = true`.
     START = 3001 Info "START";

@@ -13,6 +13,7 @@ use crate::listener::Listener;
 use crate::listener::endpoint::Endpoint;
 use crate::record::event;
 use crate::record::log::Value;
+use crate::rpcbind::Registration;
 use crate::service::{Service, ServiceId, Setup};
 use crate::sys::BindFailure;
 use crate::sys::inherited;
@@ -170,6 +171,18 @@ impl Listeners {
         if let Err(error) = self.front.set_draining(listener, draining) {
             self.cannot_retune(&service, &error);
         }
+    }
+
+    /// What rpcbind shall know of the listeners.
+    pub(super) fn registrations(&self) -> Vec<Registration> {
+        let of = |listener: &Arc<Listener>| {
+            let setup = listener.service().setup();
+            let rpc = setup.config.rpc.clone()?;
+            let local = listener.local().clone();
+            let version = move |version| Registration::of(&local, rpc.program, version);
+            Some(rpc.versions.flat_map(version))
+        };
+        self.bound.iter().filter_map(of).flatten().collect()
     }
 
     /// `tree` of a service.

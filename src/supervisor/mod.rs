@@ -26,6 +26,7 @@ use crate::record::Recorder;
 use crate::record::announce::Announcer;
 use crate::record::event;
 use crate::record::log::{Log, Value};
+use crate::rpcbind::Registrar;
 use crate::session::{Session, SessionId};
 use crate::sys::process::{Child, Orphans};
 use crate::sys::signals::Signals;
@@ -83,6 +84,7 @@ struct Supervisor {
     log: Log,
     announcer: Announcer,
     listeners: Listeners,
+    registrar: Registrar,
     loader: Option<Loader>,
     /// What the configuration says about the control endpoint at the start.
     control: Control,
@@ -114,7 +116,7 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
     let mut supervisor = Supervisor {
         listeners: Listeners::new(Arc::clone(&front)),
         front,
-        log,
+        registrar: Registrar::new(log.clone()),
         announcer: Announcer::start()?,
         control: config.daemon.control.clone(),
         loader,
@@ -125,6 +127,7 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
         clear_at: CLEAR_AT,
         stopping: false,
         announced_ready: false,
+        log,
         began: (Instant::now(), SystemTime::now()),
     };
     let pending = supervisor.listeners.apply(&config)?;
@@ -173,6 +176,7 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
     if let Some(control) = control {
         control.end().await;
     }
+    supervisor.registrar.end().await;
     supervisor.front.relays.end().await;
     supervisor.log.event(event::STOPPED, &[]);
     Ok(())
@@ -369,6 +373,7 @@ impl Supervisor {
         if !lines.is_empty() {
             self.announcer.say(lines);
         }
+        self.registrar.want(self.listeners.registrations());
         for (at, id) in pending {
             self.timers.add(at, Timer::Bind(id));
         }
@@ -383,6 +388,7 @@ impl Supervisor {
         self.log.event(event::STOPPING, &fields);
         self.front.stopping();
         self.listeners.close_all();
+        self.registrar.want(Vec::new());
         // One that pauses would stay open as long as somebody means to arm it again.
         drop(self.timers.take(|timer| matches!(timer, Timer::Resume(_))));
         let now = Instant::now();

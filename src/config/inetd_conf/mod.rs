@@ -88,7 +88,7 @@ pub(crate) fn read(
         raw.problems.push(note(raw, file, dialect, evidence));
         dialect
     });
-    let mut reader = Reader { raw, file, dialect, hosts, included: Vec::new() };
+    let mut reader = Reader { raw, file, dialect, hosts, rpc: None, included: Vec::new() };
     let mut next = 0;
     for line in lines::split(&text, dialect) {
         let Some(start) = line.words.first().map(|word| word.range.start) else { continue };
@@ -132,6 +132,8 @@ struct Reader<'a> {
     dialect: Dialect,
     /// The hosts of services that name none; empty for every address.
     hosts: Vec<String>,
+    /// Where `rpc/` was, in front of the protocol of the line that is being read.
+    rpc: Option<std::ops::Range<usize>>,
     /// What is to be included, with the hosts that hold there.
     included: Vec<(Spanned<String>, Vec<String>)>,
 }

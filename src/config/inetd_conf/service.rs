@@ -31,6 +31,7 @@ impl Reader<'_> {
             return;
         };
         let mut entries = Vec::new();
+        self.rpc = None;
         let errors = self.raw.problems.len();
         let protocol = self.protocol(socket, protocol, &mut entries);
         let name = self.address(service, protocol, &mut entries);
@@ -143,6 +144,12 @@ impl Reader<'_> {
 
     fn protocol_name(&mut self, word: &Word, name: &str) -> Option<Protocol> {
         let span = self.span(word.range.clone());
+        let (name, is_rpc) = match name.strip_prefix("rpc/") {
+            // Only TCP and UDP have ports.
+            Some(rest) if rest.starts_with("tcp") || rest.starts_with("udp") => (rest, true),
+            _ => (name, false),
+        };
+        self.rpc = is_rpc.then(|| word.part(0..word.text.len()));
         let found = match (name, self.dialect) {
             ("tcp", _) => Protocol::Tcp(Net::Unsaid),
             ("tcp4", _) => Protocol::Tcp(Net::V4),
@@ -203,14 +210,34 @@ impl Reader<'_> {
                 return Spanned { value: value::to_name(&word.text), span };
             }
         };
+        let address = match &self.rpc {
+            Some(_) => self.program_number(word, address, entries),
+            None => address,
+        };
         let hosts = address.hosts.clone().unwrap_or_else(|| self.hosts.clone());
-        let name = self.unique_name(&address.service, &hosts, protocol);
+        let plain = match &self.rpc {
+            Some(_) => &word.text,
+            None => &address.service,
+        };
+        let name = self.unique_name(plain, &hosts, protocol);
         if let Some(protocol) =
             protocol.filter(|protocol| self.fits(word, &address, *protocol, &hosts))
         {
             self.listen(word, &address, protocol, &hosts, entries);
         }
         Spanned { value: name, span }
+    }
+
+    /// A service of RPC has a program and versions instead of a port: the system chooses that.
+    fn program_number(
+        &mut self,
+        word: &Word,
+        address: Address,
+        entries: &mut Vec<Entry>,
+    ) -> Address {
+        let range = word.part(address.range.clone());
+        self.add(entries, Key::Rpc, range, Data::Text(address.service.clone()));
+        Address { service: "0".to_owned(), ..address }
     }
 
     /// Whether service and protocol go together; if not, that is a problem.
@@ -239,7 +266,7 @@ impl Reader<'_> {
         } else if !is_path && protocol == Protocol::Unix {
             Problem::error(span, format!("`{service}` is not the path of a Unix socket"))
                 .help("write an absolute path, or `tcp` as the protocol")
-        } else if is_wrong_port(service) {
+        } else if self.rpc.is_none() && is_wrong_port(service) {
             Problem::error(span, format!("`{service}` is not a port"))
                 .help("ports are numbers from 1 to 65535")
         } else if let Some(host) = foreign_host(protocol, hosts) {
@@ -415,7 +442,7 @@ fn foreign_host(protocol: Protocol, hosts: &[String]) -> Option<&String> {
 }
 
 fn unknown_protocol(name: &str, span: Span) -> Problem {
-    let later = ["rpc/", "faith/", "sctp", "tls"];
+    let later = ["faith/", "sctp", "tls"];
     if later.iter().any(|later| name.starts_with(later)) {
         let message = format!("the protocol `{name}` is not available in this version");
         return Problem::error(span, message).help(COMMENT_OUT);

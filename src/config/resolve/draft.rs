@@ -13,7 +13,7 @@ use crate::config::raw::{Data, Entry, Origin};
 use crate::config::report::Problem;
 use crate::config::source::{Sources, Span, Spanned};
 use crate::config::suggest::nearest;
-use crate::config::{Builtin, Io, Limit, OverLimit, SocketOptions, Stderr, Tree};
+use crate::config::{Builtin, Io, Limit, OverLimit, Rpc, SocketOptions, Stderr, Tree};
 use crate::sys::identity::AccountId;
 use crate::sys::{FAMILY, Family, IdentityError, identity};
 
@@ -22,6 +22,7 @@ pub(super) struct Draft {
     pub(super) listen: Vec<Spanned<String>>,
     pub(super) socket: SocketOptions,
     pub(super) bind_retry: Option<Duration>,
+    pub(super) rpc: Option<Rpc>,
     pub(super) run: Vec<Spanned<OsString>>,
     pub(super) arg0: Option<String>,
     pub(super) wait: bool,
@@ -67,6 +68,7 @@ impl Draft {
             listen: Vec::new(),
             socket: SocketOptions::default(),
             bind_retry: (origin != Origin::CommandLine).then_some(Duration::from_secs(1)),
+            rpc: None,
             run: Vec::new(),
             arg0: None,
             wait: false,
@@ -138,6 +140,7 @@ impl Draft {
                 let range = Duration::from_millis(10)..=Duration::from_secs(60);
                 self.bind_retry = check.duration(range, true)?;
             }
+            Key::Rpc => self.rpc = Some(super::rpc::read(check)?),
             Key::Run => self.run = command(check, sources)?,
             Key::Arg0 => self.arg0 = Some(check.text()?.value),
             Key::Wait => self.wait = check.boolean()?,

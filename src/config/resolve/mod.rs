@@ -17,6 +17,7 @@ mod mux;
 mod peers;
 mod program;
 mod relay;
+mod rpc;
 mod words;
 mod work;
 
@@ -124,6 +125,7 @@ impl Resolver {
         self.without_peers(&draft, &listen);
         self.nothing_to_lend(&draft, &listen);
         self.not_of_datagrams(&draft, &listen);
+        self.registering(&draft, &listen);
         self.relaying(raw, &draft, &listen);
         let mut gate = Gate { rules: self.rules(&draft), ..draft.gate.clone() };
         let work = self.work(raw, &draft)?;
@@ -136,6 +138,7 @@ impl Resolver {
             listen,
             mux,
             socket: SocketOptions { relayed, ..draft.socket },
+            rpc: draft.rpc,
             bind_retry: draft.bind_retry,
             wait: draft.wait,
             work,

@@ -68,13 +68,6 @@ impl Translation<'_> {
     fn all(&mut self) {
         self.known_words("type", &TYPES);
         self.known_words("flags", &FLAGS);
-        for word in self.words("type") {
-            if word.value.eq_ignore_ascii_case("RPC") {
-                let message =
-                    format!("services of the type {} are not available", word.value.to_uppercase());
-                self.problems.push(Problem::error(word.span, message).help(DISABLE));
-            }
-        }
         self.flags();
         self.listen();
         let wait = self.wait();
@@ -120,8 +113,14 @@ impl Translation<'_> {
             return;
         }
         let unlisted = self.has_word("type", "UNLISTED");
+        let is_rpc = self.has_word("type", "RPC");
+        if is_rpc {
+            self.rpc(unlisted);
+        }
         let port = match self.settings.get("port") {
             Some(port) => port.one().clone(),
+            // The system chooses it, and rpcbind knows.
+            None if is_rpc => Word { value: "0".to_owned(), span: self.name.span },
             None if unlisted => {
                 self.missing("port", "a service of the type UNLISTED has its port here");
                 return;
@@ -146,6 +145,26 @@ impl Translation<'_> {
         };
         let text = format!("{protocol}{family}://{host}{}", port.value);
         self.add(Key::Listen, port.span, Data::Text(text));
+    }
+
+    /// xinetd.conf(5), "rpc_version": "a number or a range of numbers in the form number-number";
+    /// "rpc_number" for a service that is not in /etc/rpc.
+    fn rpc(&mut self, unlisted: bool) {
+        let Some(version) = self.settings.get("rpc_version").map(|given| given.one().clone())
+        else {
+            self.missing("rpc_version", "a number, or a range such as 1-3");
+            return;
+        };
+        let program = match self.settings.get("rpc_number") {
+            Some(number) => number.one().clone(),
+            None if unlisted => {
+                self.missing("rpc_number", "the program that is in no list");
+                return;
+            }
+            None => self.name.clone(),
+        };
+        let text = format!("{}/{}", program.value, version.value);
+        self.add(Key::Rpc, version.span, Data::Text(text));
     }
 
     /// `tcp` or `udp`.

@@ -16,6 +16,7 @@ mod orphans;
 mod output;
 mod programs;
 mod real;
+mod rpc;
 mod selftest;
 mod signals;
 mod splice;
