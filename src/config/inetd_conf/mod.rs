@@ -7,6 +7,7 @@ mod auth;
 mod guess;
 mod lines;
 mod pairs;
+mod program;
 mod service;
 mod user;
 mod wait;

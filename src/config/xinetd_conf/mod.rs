@@ -3,6 +3,7 @@
 
 mod access;
 mod attributes;
+mod listen;
 mod service;
 mod syntax;
 

@@ -135,6 +135,8 @@ fn complain((ours, theirs): (u16, u16), complaint: Complaint) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     // RFC 1413: "<port-pair> ::= <integer> "," <integer>", with white space around each.
@@ -182,5 +184,14 @@ mod tests {
         let said = tell((6193, 23), &ident, "jürgen");
         assert_eq!(said, "6193 , 23 : USERID : UNIX , UTF-8 : jürgen\r\n");
         assert_eq!(complain((6195, 23), Complaint::NoUser), "6195 , 23 : ERROR : NO-USER\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn any_question_is_read(question: Vec<u8>) {
+            if let Some((ours, theirs)) = ports(&question) {
+                prop_assert!(ours > 0 && theirs > 0);
+            }
+        }
     }
 }
