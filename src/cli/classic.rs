@@ -175,6 +175,11 @@ impl Classic {
         let number = || number(&flag, value);
         let setting = match letter {
             'a' => ClassicSetting::Address(value.to_owned()),
+            'c' if value.parse::<u32>().is_err() => {
+                return Err(format!(
+                    "-c {value}: not a number of sessions; `inetd run -c {value}` runs a file"
+                ));
+            }
             'c' => ClassicSetting::MaxSessions(number()?),
             'C' => ClassicSetting::RatePerSource(number()?),
             'q' => ClassicSetting::Backlog(number()?),
@@ -442,6 +447,7 @@ mod tests {
             ("inetd -x", "there is no flag `-x`"),
             ("inetd -R", "-R has no value"),
             ("inetd -R many", "-R many: not a number"),
+            ("inetd -c x.toml", "-c x.toml: not a number of sessions; `inetd run -c x.toml`"),
             ("inetd --nonsense", "there is no flag `--nonsense`"),
             ("inetd -d a b", "`b`: one file or folder"),
         ] {
