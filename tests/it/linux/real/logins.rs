@@ -1,0 +1,94 @@
+//! Logins, and commands for others.
+
+use std::io::Write;
+use std::process::{Child, Stdio};
+
+use super::page::Server;
+use super::{client, finish, run, text};
+use crate::harness::wait_until;
+
+/// A client that is killed on drop.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn sshd_runs_a_command() {
+    let programs = ["sshd", "ssh", "ssh-keygen"];
+    let Some(mut server) = Server::of("sshd", &programs) else { return };
+    let config = server.moved("/etc/ssh/sshd_config", "sshd_config");
+    let at = |name: &str| server.at(name);
+    for key in ["host_key", "user_key"] {
+        run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", text(&at(key))]);
+    }
+    // Where sshd locks itself in before somebody has logged in; Debian's service makes it.
+    std::fs::create_dir_all("/run/sshd").unwrap();
+    let text_of_config = format!(
+        "HostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
+         PermitRootLogin prohibit-password\nPasswordAuthentication no\n",
+        at("host_key").display(),
+        at("user_key.pub").display(),
+    );
+    std::fs::write(config, text_of_config).unwrap();
+    let key = at("user_key");
+    server.each(|served| {
+        let port = served.port();
+        let options = ["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes"];
+        let known = ["-o", "UserKnownHostsFile=/dev/null", "-i", text(&key), "-p", &port];
+        let command = ["root@127.0.0.1", "echo one two; cat /dev/null; exit 0"];
+        let answer = run("ssh", &[&options[..], &known, &command].concat());
+        assert_eq!(answer.out, "one two\n");
+    });
+}
+
+#[test]
+fn telnetd_asks_for_a_login() {
+    let programs = ["telnetd", "tcpd", "inetutils-telnet", "login"];
+    let Some(server) = Server::of("telnetd", &programs) else { return };
+    server.each(|served| {
+        let (home, screen) = (served.at(""), served.at("screen"));
+        let arguments = ["127.0.0.1", &served.port()];
+        let mut command = client("inetutils-telnet", &arguments, &home);
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        command.stdin(Stdio::from(reader)).stdout(std::fs::File::create(&screen).unwrap());
+        let telnet = Guard(command.spawn().unwrap());
+        // login(1) forgets what was typed before it asks.
+        let mut after = |what: &str, typed: &str| {
+            wait_until(what, || {
+                let bytes = std::fs::read(&screen).unwrap();
+                String::from_utf8_lossy(&bytes).contains(what)
+            });
+            writer.write_all(typed.as_bytes()).unwrap();
+        };
+        after("login: ", "no-such-user\n");
+        after("Password: ", "no-password\n");
+        after("Login incorrect", "");
+        drop(telnet);
+    });
+}
+
+#[test]
+fn distccd_compiles_a_file() {
+    let programs = ["distccd", "distcc", "gcc"];
+    let Some(server) = Server::of("distccd", &programs) else { return };
+    let source = server.at("square.c");
+    std::fs::write(&source, "int square(int x) { return x * x; }\n").unwrap();
+    server.each(|served| {
+        let object = served.at("square.o");
+        let arguments = ["gcc", "-c", text(&source), "-o", text(&object)];
+        let mut command = client("distcc", &arguments, &served.at(""));
+        let (host, state) = (served.address.to_string(), served.at("state"));
+        std::fs::create_dir(&state).unwrap();
+        command.env("DISTCC_HOSTS", host).env("DISTCC_DIR", state);
+        // Without this it would compile the file itself if the server did not.
+        command.env("DISTCC_FALLBACK", "0");
+        finish(command);
+        assert!(run("nm", &[text(&object)]).out.contains("T square"));
+        served.daemon.record("START", |_| true);
+    });
+}
