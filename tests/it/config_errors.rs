@@ -123,3 +123,39 @@ fn every_good_configuration_loads() {
         }
     }
 }
+
+/// What the defaults of another format become is nobody's mistake.
+#[test]
+fn what_is_not_written_is_no_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let entry = |keys: &str| format!("service echo\n{{\ntype = INTERNAL\nuser = root\n{keys}}}\n");
+    let dgram = entry("id = datagrams\nsocket_type = dgram\nwait = yes\n");
+    let few = entry("socket_type = stream\nwait = no\ninstances = 4\n");
+    let mut paths = vec![file("xinetd.conf", &(dgram + &few))];
+    if FAMILY == Family::Unix {
+        file("x.service", "[Service]\nExecStart=/bin/cat\n");
+        paths.push(file("x.socket", "[Socket]\nListenStream=/run/x\n"));
+    }
+    for path in paths {
+        let loaded = config::load(&path, FileFormat::Auto, Purpose::Check);
+        let (_, report) = loaded.unwrap_or_else(|report| panic!("{}", report.render()));
+        assert!(!report.render().contains("no effect"), "{}", report.render());
+    }
+}
+
+#[test]
+fn a_command_that_is_wrong_is_not_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("x.socket", "[Socket]\nListenStream=7000\n");
+    write("x.service", "[Service]\nUser=root\nExecStart=/bin/cat %i\n");
+    let path = folder.path().join("x.socket");
+    let report = config::load(&path, FileFormat::Auto, Purpose::Check).unwrap_err();
+    assert_eq!(report.errors(), 1, "{}", report.render());
+    assert!(report.render().contains("stands for something"), "{}", report.render());
+}

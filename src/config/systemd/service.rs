@@ -120,7 +120,11 @@ pub(super) fn translate(settings: &[Setting], accept: bool, unit: &mut Unit<'_>,
                 .help("only services with StandardInput=socket can be read"),
         );
     }
-    if unit.entries.iter().all(|entry| entry.key != Key::Run) {
+    let has_command = of_service()
+        .any(|setting| setting.name.value == "ExecStart" && !setting.value.value.is_empty());
+    let is_empty = unit.entries.iter().all(|entry| entry.key != Key::Run);
+    // A command that is wrong was told about already.
+    if is_empty && !has_command {
         let problem = Problem::error(at, "there is no ExecStart in [Service]");
         unit.problems.push(problem.help("write ExecStart=/path/of/program arguments"));
     }

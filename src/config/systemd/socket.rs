@@ -112,18 +112,23 @@ pub(super) fn translate(settings: &[Setting], unit: &mut Unit<'_>, at: Span) -> 
 
 /// What a socket unit has where it says nothing, and an `inetd.toml` has not.
 fn defaults(unit: &mut Unit<'_>, accept: bool, at: Span) {
-    let is_file =
-        |item: &Value| matches!(&item.value, Data::Text(text) if text.starts_with("unix:///"));
-    let has_file = unit.entries.iter().any(|entry| {
-        entry.key == Key::Listen
-            && matches!(&entry.value.value, Data::List(items) if items.iter().any(is_file))
-    });
+    let listens = |is_wanted: fn(&str) -> bool| {
+        let is_wanted = |item: &Value| matches!(&item.value, Data::Text(text) if is_wanted(text));
+        unit.entries.iter().any(|entry| {
+            entry.key == Key::Listen
+                && matches!(&entry.value.value, Data::List(items) if items.iter().any(is_wanted))
+        })
+    };
+    let has_file = listens(|text| text.starts_with("unix:///"));
+    let has_tcp = listens(|text| text.starts_with("tcp"));
     let mut add = |key, value| {
         if unit.entries.iter().all(|entry| entry.key != key) {
             unit.entries.push(Entry { key, name: at, value: Spanned { value, span: at } });
         }
     };
-    add(Key::Keepalive, Data::Bool(false));
+    if has_tcp {
+        add(Key::Keepalive, Data::Bool(false));
+    }
     add(Key::Wait, Data::Bool(!accept));
     if accept {
         add(Key::MaxSessions, Data::Integer { value: MAX_CONNECTIONS, octal: false });

@@ -113,7 +113,7 @@ impl Translation<'_> {
             self.add(Key::Forward, host.span, Data::Text(text));
             return;
         }
-        let Some(server) = self.settings.get("server").map(Given::one) else {
+        let Some(server) = self.settings.get("server").map(Given::one).cloned() else {
             self.missing("server", "the absolute path of the program");
             return;
         };
@@ -121,6 +121,9 @@ impl Translation<'_> {
         if self.has_word("flags", "NAMEINARGS") && !words.is_empty() {
             let name = words.remove(0);
             self.add(Key::Arg0, name.span, Data::Text(name.value));
+        } else if let Some((_, name)) = server.value.rsplit_once('/') {
+            // xinetd calls a server by the last part of its path.
+            self.add(Key::Arg0, server.span, Data::Text(name.to_owned()));
         }
         let text = |word: Word| Spanned { value: Data::Text(word.value), span: word.span };
         if let Some(quoted) = words.iter().find(|word| word.value.starts_with(['"', '\''])) {
@@ -270,7 +273,11 @@ impl Translation<'_> {
             return; // One server for all of them.
         }
         self.add(Key::Rate, at, Data::Text(format!("{rate}/1s")));
-        self.add(Key::RatePause, at, Data::Text(format!("{pause}s")));
+        // With `instances` what is too much is closed at once, and a pause that nobody has asked for
+        // is not worth a warning.
+        if self.settings.get("cps").is_some() || self.settings.get("instances").is_none() {
+            self.add(Key::RatePause, at, Data::Text(format!("{pause}s")));
+        }
     }
 
     fn environment(&mut self) {
@@ -331,10 +338,14 @@ impl Translation<'_> {
     }
 
     fn flags(&mut self) {
-        self.add(Key::Keepalive, self.name.span, Data::Bool(self.has_word("flags", "KEEPALIVE")));
+        let is_stream = !self.has_word("socket_type", "dgram");
+        if is_stream && !self.has_word("flags", "KEEPALIVE") {
+            self.add(Key::Keepalive, self.name.span, Data::Bool(false));
+        }
         for word in self.words("flags") {
             let upper = word.value.to_ascii_uppercase();
             match upper.as_str() {
+                "KEEPALIVE" => self.add(Key::Keepalive, word.span, Data::Bool(true)),
                 "NODELAY" => self.add(Key::Nodelay, word.span, Data::Bool(true)),
                 "NORETRY" => self.problems.push(
                     Problem::warning(word.span, "`NORETRY` is ignored")
