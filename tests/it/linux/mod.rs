@@ -12,6 +12,7 @@ mod load;
 mod logs;
 mod names;
 mod notify;
+mod originals;
 mod orphans;
 mod output;
 mod programs;

@@ -1,0 +1,71 @@
+//! The configuration files that packages bring.
+
+use std::path::{Path, PathBuf};
+
+use super::original;
+use crate::harness::inetd;
+
+/// The files of a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// What `inetd check` says, with its exit code.
+fn check(path: &Path) -> (i32, String) {
+    let checked = inetd(&["check", "--format", "xinetd", path.to_str().unwrap()]);
+    (checked.code, checked.err)
+}
+
+/// Debian has all services off, and then there is nothing to run. Each file loads when they are
+/// switched on, except for the one that asks for a list of programs.
+#[test]
+fn the_files_of_xinetd_load() {
+    let Some(package) = original("xinetd") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let services = package.join("etc/xinetd.d");
+    let config = folder.path().join("xinetd.conf");
+    let text = std::fs::read_to_string(package.join("etc/xinetd.conf")).unwrap();
+    assert!(text.contains("\nincludedir /etc/xinetd.d\n"), "{text}");
+    let text = text.replace("/etc/xinetd.d", services.to_str().unwrap());
+    std::fs::write(&config, &text).unwrap();
+    let (code, told) = check(&config);
+    assert_eq!((code, told.matches("error: ").count()), (1, 1), "{told}");
+    assert!(told.contains("there is no service in "), "{told}");
+
+    let on = folder.path().join("on");
+    std::fs::create_dir(&on).unwrap();
+    let text = text.replace(services.to_str().unwrap(), on.to_str().unwrap());
+    std::fs::write(&config, text).unwrap();
+    let files = files(&services);
+    assert!(files.len() >= 12, "{files:?}");
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let switched = text.replace("disable\t\t= yes", "disable\t\t= no");
+        assert_ne!(text, switched, "{name}");
+        let path = on.join(name);
+        std::fs::write(&path, switched).unwrap();
+        let told = check(&config);
+        if name == "servers" {
+            assert!(told.1.contains("there is no built-in service `servers`"), "{}", told.1);
+        } else {
+            assert_eq!(told, (0, String::new()), "{name}");
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+/// Each unit of Debian's packages that reads its program's standard input.
+#[test]
+fn socket_units_of_packages_load() {
+    for (package, unit) in [("micro-httpd", "micro-httpd"), ("leafnode", "leafnode")] {
+        let Some(package) = original(package) else { return };
+        let path = package.join(format!("lib/systemd/system/{unit}.socket"));
+        let converted = inetd(&["convert", path.to_str().unwrap()]);
+        assert_eq!(converted.code, 0, "{}", converted.err);
+        assert!(converted.out.contains(&format!("[service.{unit}]")), "{}", converted.out);
+    }
+}
