@@ -10,6 +10,7 @@ mod identity;
 mod inherited;
 mod load;
 mod logs;
+mod mutations;
 mod names;
 mod notify;
 mod originals;

@@ -1,0 +1,23 @@
+#![no_main]
+
+//! A socket unit and its service, with a line `====` between them.
+
+use std::sync::LazyLock;
+
+use inetd::config::FileFormat;
+use inetd_fuzz::{Folder, read};
+use libfuzzer_sys::fuzz_target;
+
+static FOLDER: LazyLock<Folder> = LazyLock::new(Folder::new);
+
+fuzz_target!(|bytes: &[u8]| {
+    let line = b"\n====\n";
+    let at = bytes.windows(line.len()).position(|window| window == line);
+    let (socket, service) = match at {
+        Some(at) => (&bytes[..at + 1], &bytes[at + line.len()..]),
+        None => (bytes, &b"[Service]\nStandardInput=socket\nExecStart=/bin/cat\n"[..]),
+    };
+    FOLDER.write("x.service", service);
+    FOLDER.write("x@.service", service);
+    read(&FOLDER.write("x.socket", socket), FileFormat::Systemd);
+});

@@ -1,0 +1,11 @@
+#![no_main]
+
+use std::sync::LazyLock;
+
+use inetd::config::FileFormat;
+use inetd_fuzz::{Folder, read};
+use libfuzzer_sys::fuzz_target;
+
+static FOLDER: LazyLock<Folder> = LazyLock::new(Folder::new);
+
+fuzz_target!(|bytes: &[u8]| read(&FOLDER.write("xinetd.conf", bytes), FileFormat::Xinetd));
