@@ -66,7 +66,7 @@ fn inclusive(times: &str) -> Option<String> {
     let minutes = |time: &str| {
         let (hour, minute) = time.split_once(':')?;
         let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
-        (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+        (hour < 24 && minute < 60).then(|| hour * 60 + minute)
     };
     let (from, to) = times.split_once('-')?;
     let (from, to) = (minutes(from)?, minutes(to)? + 1);
@@ -153,7 +153,8 @@ mod tests {
         assert_eq!(inclusive("08:00-17:59").as_deref(), Some("08:00-18:00"));
         assert_eq!(inclusive("8:5-8:5").as_deref(), Some("08:05-08:06"));
         assert_eq!(inclusive("00:00-23:59").as_deref(), Some("00:00-24:00"));
-        for wrong in ["22:00-06:00", "08:00", "24:00-24:01", "08:60-09:00", "a-b"] {
+        for wrong in ["22:00-06:00", "08:00", "24:00-24:01", "65535:00-08:00", "08:60-09:00", "a-b"]
+        {
             assert_eq!(inclusive(wrong), None, "{wrong}");
         }
     }
