@@ -159,3 +159,45 @@ fn a_command_that_is_wrong_is_not_missing() {
     assert_eq!(report.errors(), 1, "{}", report.render());
     assert!(report.render().contains("stands for something"), "{}", report.render());
 }
+
+#[test]
+fn a_unit_takes_the_variables_of_its_files() {
+    if FAMILY == Family::Windows {
+        return; // Paths of units begin with a slash.
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let variables = "# c\nOPTIONS=\"-a 1  -b\"\nWHO=two \\\nlines\nno assignment\n";
+    std::fs::write(at("variables"), variables).unwrap();
+    std::fs::write(at("x.socket"), "[Socket]\nListenStream=7000\nAccept=yes\n").unwrap();
+    let unit = |command: &str| {
+        let text = format!(
+            "[Service]\nExecStart={command}\nStandardInput=socket\nEnvironment=WHO=one KEPT=it\n\
+             EnvironmentFile={}\nEnvironmentFile=-/no/such/file\n",
+            at("variables").display(),
+        );
+        std::fs::write(at("x@.service"), text).unwrap();
+        config::convert(&at("x.socket"), FileFormat::Auto)
+    };
+    let (text, report) = unit("/bin/sh $OPTIONS ${OPTIONS} a${WHO}b $$x $KEPT$ $3 $NONE").unwrap();
+    let run =
+        r#"run = ["/bin/sh", "-a", "1", "-b", "-a 1  -b", "atwo linesb", "$x", "$KEPT$", "$3"]"#;
+    assert!(text.contains(run), "{text}");
+    let environment = r#"env = { KEPT = "it", OPTIONS = "-a 1  -b", WHO = "two lines" }"#;
+    assert!(text.contains(environment), "{text}");
+    assert_eq!((report.errors(), report.warnings()), (0, 1), "{}", report.render());
+    assert!(report.render().contains("`NONE` is set nowhere"), "{}", report.render());
+
+    for (command, wrong) in [
+        ("$OPTIONS", "write a program that is no variable"),
+        ("/bin/sh ${REMOTE_ADDR}", "`REMOTE_ADDR` is set by systemd"),
+        ("/bin/sh %i", "only systemd knows"),
+    ] {
+        let report = unit(command).unwrap_err();
+        assert_eq!(report.errors(), 1, "{}", report.render());
+        assert!(report.render().contains(wrong), "{}", report.render());
+    }
+    std::fs::remove_file(at("variables")).unwrap();
+    let report = unit("/bin/sh").unwrap_err();
+    assert!(report.render().contains("there is no file "), "{}", report.render());
+}

@@ -1,6 +1,7 @@
 //! Reads a pair of systemd units: a `NAME.socket` and the `NAME@.service` (Accept=yes) or
 //! `NAME.service` beside it (systemd.socket(5), systemd.service(5), systemd.exec(5)).
 
+mod environment;
 mod service;
 mod socket;
 mod syntax;

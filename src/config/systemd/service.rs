@@ -1,6 +1,7 @@
 //! The section `[Service]`.
 
 use super::Unit;
+use super::environment::Variables;
 use super::syntax::{Setting, words};
 use crate::config::keys::Key;
 use crate::config::raw::{Data, Value};
@@ -39,15 +40,14 @@ const MANAGER: [&str; 12] = [
 
 pub(super) fn translate(settings: &[Setting], accept: bool, unit: &mut Unit<'_>, file: u16) {
     let of_service = || settings.iter().filter(|setting| setting.section == "Service");
-    let mut environment: Vec<(Spanned<String>, Value)> = Vec::new();
-    let mut environment_at = None;
     let mut limits: Vec<(Spanned<String>, Value)> = Vec::new();
     let mut limits_at = None;
     let mut is_inetd_style = false;
     for setting in of_service() {
         let text = setting.value.value.as_str();
         match setting.name.value.as_str() {
-            "ExecStart" => command(unit, setting),
+            // When all variables are known.
+            "ExecStart" | "Environment" | "EnvironmentFile" => {}
             "User" => unit.text(Key::User, setting),
             "Group" => unit.text(Key::Group, setting),
             "SupplementaryGroups" => {
@@ -57,10 +57,6 @@ pub(super) fn translate(settings: &[Setting], accept: bool, unit: &mut Unit<'_>,
             "WorkingDirectory" => unit.text(Key::Cwd, setting),
             "UMask" => unit.text(Key::Umask, setting),
             "Nice" => unit.integer(Key::Nice, setting),
-            "Environment" => {
-                environment_at = Some(setting);
-                variables(unit, setting, &mut environment);
-            }
             "PassEnvironment" => {
                 let names: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
                 unit.extend(Key::PassEnv, setting, names);
@@ -75,8 +71,8 @@ pub(super) fn translate(settings: &[Setting], accept: bool, unit: &mut Unit<'_>,
                 let tree = if text == "process" { "leave" } else { "kill" };
                 unit.add(Key::Tree, setting, Data::Text(tree.to_owned()));
             }
-            "EnvironmentFile" | "ExecStartPre" | "ExecStartPost" | "ExecStop" | "ExecStopPost"
-            | "ExecCondition" | "PAMName" => {
+            "ExecStartPre" | "ExecStartPost" | "ExecStop" | "ExecStopPost" | "ExecCondition"
+            | "PAMName" => {
                 unit.refuse(setting, "one program is started, with variables of this file");
             }
             "Sockets" => {}
@@ -107,9 +103,11 @@ pub(super) fn translate(settings: &[Setting], accept: bool, unit: &mut Unit<'_>,
             },
         }
     }
-    if let Some(setting) = environment_at.filter(|_| !environment.is_empty()) {
-        unit.add(Key::Env, setting, Data::Table(environment));
+    let variables = Variables::read(&of_service().collect::<Vec<_>>(), unit);
+    for setting in of_service().filter(|setting| setting.name.value == "ExecStart") {
+        command(unit, setting, &variables);
     }
+    variables.add(unit);
     if let Some(setting) = limits_at {
         unit.add(Key::Limits, setting, Data::Table(limits));
     }
@@ -146,7 +144,7 @@ fn limit(name: &str) -> Option<&'static str> {
 }
 
 /// `ExecStart=`: a program with prefixes, and arguments in quotes, with specifiers and variables.
-fn command(unit: &mut Unit<'_>, setting: &Setting) {
+fn command(unit: &mut Unit<'_>, setting: &Setting, variables: &Variables<'_>) {
     let text = setting.value.value.as_str();
     if text.is_empty() {
         unit.entries.retain(|entry| !matches!(entry.key, Key::Run | Key::Arg0));
@@ -163,12 +161,17 @@ fn command(unit: &mut Unit<'_>, setting: &Setting) {
         return;
     };
     for word in &mut words {
-        if !substitute(word, prefixes.contains(':')) {
+        let Some(plain) = without_specifiers(word) else {
             let message = format!("`{word}` stands for something that only systemd knows");
             let problem = Problem::error(setting.value.span, message);
-            unit.problems.push(problem.help("write what it stands for; `%%` and `$$` are % and $"));
+            unit.problems.push(problem.help("write what it stands for; `%%` is %"));
             return;
-        }
+        };
+        *word = plain;
+    }
+    if !prefixes.contains(':') {
+        let Some(expanded) = variables.expanded(words, setting, unit) else { return };
+        words = expanded;
     }
     if prefixes.contains('@') && words.len() > 1 {
         let name = words.remove(1);
@@ -178,48 +181,17 @@ fn command(unit: &mut Unit<'_>, setting: &Setting) {
     unit.extend(Key::Run, setting, words);
 }
 
-/// Replaces `%%` and `$$`. False if there is another specifier or a variable.
-fn substitute(word: &mut String, plain_dollars: bool) -> bool {
+/// Replaces `%%`; `None` if there is another specifier.
+pub(super) fn without_specifiers(word: &str) -> Option<String> {
     let mut result = String::with_capacity(word.len());
     let mut characters = word.chars();
     while let Some(c) = characters.next() {
-        let is_special = c == '%' || (c == '$' && !plain_dollars);
-        if is_special && characters.next() != Some(c) {
-            return false;
+        if c == '%' && characters.next() != Some('%') {
+            return None;
         }
         result.push(c);
     }
-    *word = result;
-    true
-}
-
-fn variables(
-    unit: &mut Unit<'_>,
-    setting: &Setting,
-    environment: &mut Vec<(Spanned<String>, Value)>,
-) {
-    if setting.value.value.is_empty() {
-        environment.clear();
-        return;
-    }
-    let Some(words) = words(&setting.value.value) else {
-        unit.wrong(setting, "NAME=VALUE, with all quotes closed");
-        return;
-    };
-    let span = setting.value.span;
-    for mut word in words {
-        if !substitute(&mut word, true) {
-            unit.wrong(setting, "what the specifier stands for; `%%` is %");
-            continue;
-        }
-        let Some((name, value)) = word.split_once('=') else {
-            unit.wrong(setting, "NAME=VALUE");
-            continue;
-        };
-        environment.retain(|(other, _)| other.value != name);
-        let name = Spanned { value: name.to_owned(), span };
-        environment.push((name, Spanned { value: Data::Text(value.to_owned()), span }));
-    }
+    Some(result)
 }
 
 fn stderr(unit: &mut Unit<'_>, setting: &Setting) {

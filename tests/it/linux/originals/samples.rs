@@ -58,14 +58,21 @@ fn the_files_of_xinetd_load() {
     }
 }
 
-/// Each unit of Debian's packages that reads its program's standard input.
+/// The socket units of Debian's packages with a program for each connection; whether they load
+/// depends on nothing that is installed. The one of sshd is for a single server that is tested
+/// before it starts, which is refused at its place.
 #[test]
-fn socket_units_of_packages_load() {
-    for (package, unit) in [("micro-httpd", "micro-httpd"), ("leafnode", "leafnode")] {
-        let Some(package) = original(package) else { return };
-        let path = package.join(format!("lib/systemd/system/{unit}.socket"));
+fn the_socket_units_of_packages_load() {
+    for name in ["micro-httpd", "leafnode", "gophernicus", "oidentd"] {
+        let Some(package) = original(name) else { return };
+        let path = package.join(format!("lib/systemd/system/{name}.socket"));
         let converted = inetd(&["convert", path.to_str().unwrap()]);
         assert_eq!(converted.code, 0, "{}", converted.err);
-        assert!(converted.out.contains(&format!("[service.{unit}]")), "{}", converted.out);
+        assert!(converted.out.contains(&format!("[service.{name}]")), "{}", converted.out);
     }
+    let Some(package) = original("openssh-server") else { return };
+    let path = package.join("lib/systemd/system/ssh.socket");
+    let converted = inetd(&["convert", path.to_str().unwrap()]);
+    assert_eq!((converted.code, converted.err.matches("error: ").count()), (1, 1));
+    assert!(converted.err.contains("ssh.service:9:1"), "{}", converted.err);
 }
