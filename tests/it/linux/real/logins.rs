@@ -1,11 +1,13 @@
 //! Logins, and commands for others.
 
 use std::io::Write;
-use std::process::{Child, Stdio};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use super::page::Server;
 use super::{client, finish, run, text};
-use crate::harness::wait_until;
+use crate::harness::{Finished, Process, wait_until};
 
 /// A client that is killed on drop.
 struct Guard(Child);
@@ -90,5 +92,75 @@ fn distccd_compiles_a_file() {
         finish(command);
         assert!(run("nm", &[text(&object)]).out.contains("T square"));
         served.daemon.record("START", |_| true);
+    });
+}
+
+/// A Kerberos realm with a server of its own, whose files are in a folder.
+struct Realm {
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Realm {
+    fn new(folder: PathBuf) -> Self {
+        let any = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = any.local_addr().unwrap().port();
+        let at = |name: &str| folder.join(name).display().to_string();
+        let client = format!(
+            "[libdefaults]\ndefault_realm = TEST\ndns_lookup_kdc = false\n\
+             dns_canonicalize_hostname = false\nrdns = false\n\
+             [realms]\nTEST = {{\nkdc = 127.0.0.1:{port}\n}}\n"
+        );
+        let server = format!(
+            "[kdcdefaults]\nkdc_listen = 127.0.0.1:{port}\nkdc_tcp_listen = 127.0.0.1:{port}\n\
+             [realms]\nTEST = {{\ndatabase_name = {}\nkey_stash_file = {}\nacl_file = {}\n}}\n",
+            at("principal"),
+            at("stash"),
+            at("acl"),
+        );
+        std::fs::write(folder.join("krb5.conf"), client).unwrap();
+        std::fs::write(folder.join("kdc.conf"), server).unwrap();
+        Self { folder, port }
+    }
+
+    /// A program of Kerberos, which finds this realm.
+    fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = client(program, arguments, &self.folder);
+        let at = |name: &str| self.folder.join(name);
+        command.env("KRB5_CONFIG", at("krb5.conf")).env("KRB5_KDC_PROFILE", at("kdc.conf"));
+        command.env("KRB5CCNAME", format!("FILE:{}", at("tickets").display()));
+        command
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Finished {
+        finish(self.command(program, arguments))
+    }
+
+    /// Makes a principal and a file with its key.
+    fn principal(&self, name: &str, keytab: &Path) {
+        self.run("kadmin.local", &["-q", &format!("addprinc -randkey {name}")]);
+        self.run("kadmin.local", &["-q", &format!("ktadd -k {} {name}", text(keytab))]);
+    }
+}
+
+#[test]
+fn remctld_runs_a_command_for_a_ticket() {
+    let programs = ["remctld", "remctl", "tcpd", "krb5kdc", "kadmin.local", "kdb5_util", "kinit"];
+    let Some(mut server) = Server::of("remctl", &programs) else { return };
+    let config = server.moved("/etc/remctl/remctl.conf", "remctl.conf");
+    let keytab = server.moved("/etc/krb5.keytab", "server.keytab");
+    std::fs::write(config, "test hello /bin/echo ANYUSER\n").unwrap();
+    let realm = Realm::new(server.at(""));
+    realm.run("kdb5_util", &["create", "-r", "TEST", "-s", "-P", "master"]);
+    realm.principal("host/localhost", &keytab);
+    realm.principal("tester", &server.at("user.keytab"));
+    let _kdc = Process::start(realm.command("krb5kdc", &["-n"]));
+    let kdc = SocketAddr::from(([127, 0, 0, 1], realm.port));
+    wait_until("the Kerberos server", || TcpStream::connect(kdc).is_ok());
+    realm.run("kinit", &["-k", "-t", text(&server.at("user.keytab")), "tester"]);
+    server.each(|served| {
+        let place = ["-p", &served.port(), "-s", "host/localhost@TEST", "127.0.0.1"];
+        let answer = realm.run("remctl", &[&place[..], &["test", "hello", "there"]].concat());
+        assert_eq!(answer.out, "hello there\n");
     });
 }
