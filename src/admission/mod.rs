@@ -13,6 +13,7 @@ pub mod rules;
 pub mod schedule;
 mod sensor;
 pub mod source;
+pub mod tables;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

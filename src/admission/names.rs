@@ -26,11 +26,20 @@ const MOST: usize = 4096;
 /// Resolvers put large things on the stack.
 const STACK: usize = 256 * 1024;
 
-/// A name that leads back to its address, or none.
-pub type Name = Option<Arc<str>>;
+/// What was found out about the name of an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Name {
+    /// There is none, or nobody has told it.
+    #[default]
+    Unknown,
+    /// There is one, but it does not lead back to the address.
+    Mismatch,
+    /// It leads back.
+    Known(Arc<str>),
+}
 
 /// Finds the name of an address, and waits for it.
-type Find = fn(IpAddr) -> Option<String>;
+type Find = fn(IpAddr) -> Name;
 
 /// The names of both ends of a connection.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +90,10 @@ impl Names {
 
     /// Looks both names up.
     pub async fn ask_both(&self, remote: &Address, local: &Address) -> HostNames {
-        let ask = async |address: &Address| self.ask(address.ip()?).await;
+        let ask = async |address: &Address| match address.ip() {
+            Some(address) => self.ask(address).await,
+            None => Name::Unknown,
+        };
         let (remote, local) = tokio::join!(ask(remote), ask(local));
         HostNames { remote, local }
     }
@@ -92,7 +104,7 @@ impl Names {
         let answer = self.answer(address, Instant::now());
         let look_up = async {
             let found = tokio::time::timeout(TIMEOUT, self.look_up(address)).await;
-            found.ok().flatten().map(Arc::from)
+            found.ok().flatten().unwrap_or_default()
         };
         answer.name.get_or_init(|| look_up).await.clone()
     }
@@ -114,7 +126,7 @@ impl Names {
         answer
     }
 
-    async fn look_up(&self, address: IpAddr) -> Option<String> {
+    async fn look_up(&self, address: IpAddr) -> Option<Name> {
         // Never closed, so never an error.
         let place = Arc::clone(&self.lookups).acquire_owned().await.ok()?;
         let (sender, receiver) = oneshot::channel();
@@ -127,7 +139,7 @@ impl Names {
             drop(place);
         });
         started.ok()?;
-        receiver.await.ok()?
+        receiver.await.ok()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Answer>> {
@@ -138,7 +150,26 @@ impl Names {
 impl HostNames {
     /// The peer's name, after it was looked up.
     pub fn peer(&self) -> PeerName<'_> {
-        self.remote.as_deref().map_or(PeerName::Unknown, PeerName::Known)
+        self.remote.as_peer()
+    }
+}
+
+impl Name {
+    /// The name, if it is one.
+    pub fn known(&self) -> Option<&str> {
+        match self {
+            Self::Known(name) => Some(name),
+            Self::Unknown | Self::Mismatch => None,
+        }
+    }
+
+    /// As rules want it.
+    pub fn as_peer(&self) -> PeerName<'_> {
+        match self {
+            Self::Unknown => PeerName::Unknown,
+            Self::Mismatch => PeerName::Mismatch,
+            Self::Known(name) => PeerName::Known(name),
+        }
     }
 }
 
@@ -151,31 +182,29 @@ impl Default for Names {
 impl Answer {
     fn is_fresh(&self, now: Instant) -> bool {
         let time = match self.name.get() {
-            Some(Some(_)) => FRESH,
-            Some(None) => FRESH_FAILURE,
+            Some(Name::Known(_)) => FRESH,
+            Some(Name::Unknown | Name::Mismatch) => FRESH_FAILURE,
             None => return true,
         };
         now.saturating_duration_since(self.asked) < time
     }
 }
 
-/// The name of an address that leads back to it, in lower case. Waits for the network.
-pub fn confirmed(address: IpAddr) -> Option<String> {
+/// The name of an address, in lower case. Waits for the network.
+pub fn confirmed(address: IpAddr) -> Name {
     let addresses = |name: &str| {
         let found = (name, 0).to_socket_addrs().into_iter().flatten();
         found.map(|address| address.ip()).collect()
     };
-    confirm(address, &name_of(address)?, addresses)
+    name_of(address).map_or(Name::Unknown, |name| confirm(address, &name, addresses))
 }
 
-fn confirm(
-    address: IpAddr,
-    name: &str,
-    addresses: impl FnOnce(&str) -> Vec<IpAddr>,
-) -> Option<String> {
-    let name = host_name(name)?;
+fn confirm(address: IpAddr, name: &str, addresses: impl FnOnce(&str) -> Vec<IpAddr>) -> Name {
     let leads_back = |found: &IpAddr| found.to_canonical() == address.to_canonical();
-    addresses(&name).iter().any(leads_back).then_some(name)
+    match host_name(name) {
+        Some(name) if addresses(&name).iter().any(leads_back) => Name::Known(name.into()),
+        _ => Name::Mismatch,
+    }
 }
 
 /// A name as rules and programs may see it: letters, digits, `-` and `_` between dots, and nothing
@@ -212,18 +241,18 @@ mod tests {
         static LOOKUPS: AtomicU32 = AtomicU32::new(0);
         let names = Names::with(|address| {
             LOOKUPS.fetch_add(1, Ordering::SeqCst);
-            Some(format!("host-{address}"))
+            Name::Known(format!("host-{address}").into())
         });
         let now = Instant::now();
         assert_eq!(names.known(ip(1), now), None);
         run(async {
             let (a, b, c) = tokio::join!(names.ask(ip(1)), names.ask(ip(1)), names.ask(ip(2)));
-            assert_eq!(a.as_deref(), Some("host-192.0.2.1"));
-            assert_eq!((b.as_deref(), c.as_deref()), (a.as_deref(), Some("host-192.0.2.2")));
+            assert_eq!(a.known(), Some("host-192.0.2.1"));
+            assert_eq!((b.known(), c.known()), (a.known(), Some("host-192.0.2.2")));
             assert_eq!(names.ask(ip(1)).await, a);
         });
         assert_eq!(LOOKUPS.load(Ordering::SeqCst), 2);
-        assert!(names.known(ip(1), Instant::now()).is_some_and(|name| name.is_some()));
+        assert!(names.known(ip(1), Instant::now()).is_some_and(|name| name.known().is_some()));
         assert_eq!(names.known(ip(1), Instant::now() + FRESH), None, "asked again after a while");
     }
 
@@ -234,7 +263,7 @@ mod tests {
             if address >= ip(10) {
                 drop(HANG.lock());
             }
-            Some("host".into())
+            Name::Known("host".into())
         });
         let hang = HANG.lock().unwrap();
         run(async {
@@ -242,37 +271,37 @@ mod tests {
             // The clock goes on when nothing else does.
             tokio::time::pause();
             for number in 1..all {
-                assert_eq!(names.ask(ip(9 + number)).await, None);
+                assert_eq!(names.ask(ip(9 + number)).await, Name::Unknown);
             }
             tokio::time::resume();
-            assert_eq!(names.ask(ip(1)).await.as_deref(), Some("host"), "there is a place left");
+            assert_eq!(names.ask(ip(1)).await.known(), Some("host"), "there is a place left");
             tokio::time::pause();
-            assert_eq!(names.ask(ip(9 + all)).await, None);
-            assert_eq!(names.ask(ip(2)).await, None, "there is none now");
+            assert_eq!(names.ask(ip(9 + all)).await, Name::Unknown);
+            assert_eq!(names.ask(ip(2)).await, Name::Unknown, "there is none now");
             tokio::time::resume();
             drop(hang);
-            assert_eq!(names.ask(ip(3)).await.as_deref(), Some("host"));
+            assert_eq!(names.ask(ip(3)).await.known(), Some("host"));
         });
     }
 
     #[test]
     fn a_name_counts_only_if_it_leads_back() {
         let confirm = |name, found: &[IpAddr]| confirm(ip(1), name, |_| found.to_vec());
-        assert_eq!(confirm("Bank.Example", &[ip(7), ip(1)]).as_deref(), Some("bank.example"));
-        assert_eq!(confirm("bank.example", &[ip(7)]), None, "somebody else's name");
-        assert_eq!(confirm("bank.example", &[]), None);
-        assert_eq!(confirm("192.0.2.1", &[ip(1)]), None, "an address is no name");
+        assert_eq!(confirm("Bank.Example", &[ip(7), ip(1)]).known(), Some("bank.example"));
+        assert_eq!(confirm("bank.example", &[ip(7)]), Name::Mismatch, "somebody else's name");
+        assert_eq!(confirm("bank.example", &[]), Name::Mismatch);
+        assert_eq!(confirm("192.0.2.1", &[ip(1)]), Name::Mismatch, "an address is no name");
         let mapped = "::ffff:192.0.2.1".parse().unwrap();
-        assert!(confirm("bank.example", &[mapped]).is_some());
+        assert!(confirm("bank.example", &[mapped]).known().is_some());
     }
 
     #[test]
     fn the_answers_are_bounded() {
-        let names = Names::with(|_| None);
+        let names = Names::with(|_| Name::Unknown);
         let now = Instant::now();
         for number in 0..20_000u32 {
             let answer = names.answer(std::net::Ipv4Addr::from(number).into(), now);
-            answer.name.set(None).unwrap();
+            answer.name.set(Name::Unknown).unwrap();
             assert!(names.lock().len() <= MOST);
         }
     }
@@ -305,6 +334,6 @@ mod tests {
     #[test]
     fn this_machine_has_a_name_that_leads_back() {
         let name = confirmed([127, 0, 0, 1].into());
-        assert_eq!(name.as_deref(), Some("localhost"));
+        assert_eq!(name.known(), Some("localhost"));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 
 use super::{FAILED, check, control, fail, output, table};
-use crate::admission::names;
+use crate::admission::names::{self, Name};
 use crate::admission::rules::{Block, Decision, Effect, PeerName};
 use crate::config::keys::Key;
 use crate::config::suggest::did_you_mean;
@@ -127,12 +127,14 @@ fn by_rules(config: &Config, service: &ServiceConfig, address: IpAddr) -> (Effec
     };
     let mut decision = rules.decide(address, PeerName::NotAsked);
     let asked = matches!(decision, Decision::AskName);
-    let name = if asked { names::confirmed(address) } else { None };
+    let name = if asked { names::confirmed(address) } else { Name::Unknown };
     if asked {
-        let name = name.as_deref().map_or(PeerName::Unknown, PeerName::Known);
-        decision = rules.decide(address, name);
+        decision = rules.decide(address, name.as_peer());
     }
-    let peer = name.map_or_else(|| address.to_string(), |name| format!("{name} ({address})"));
+    let peer = match name.known() {
+        Some(name) => format!("{name} ({address})"),
+        None => address.to_string(),
+    };
     let why = match decision {
         Decision::Rule(rule) if asked => {
             format!("{peer}: {} {} ({})", rule.effect, rule.pattern, config.place(rule.at))

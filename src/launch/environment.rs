@@ -114,10 +114,10 @@ fn describe_connection(
     variables.push("REMOTE_ADDR", remote.ip());
     variables.push("REMOTE_PORT", remote.port());
     variables.push("REMOTE_HOST", remote.ip());
-    if let Some(name) = &names.local {
+    if let Some(name) = names.local.known() {
         variables.push("TCPLOCALHOST", name);
     }
-    if let Some(name) = &names.remote {
+    if let Some(name) = names.remote.known() {
         variables.push("TCPREMOTEHOST", name);
     }
 }
@@ -138,6 +138,7 @@ fn protocol_of(endpoint: &Endpoint) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admission::names::Name;
 
     fn described(ends: Ends<'_>) -> Vec<String> {
         let mut variables = Variables::default();
@@ -154,7 +155,10 @@ mod tests {
             described(Ends::Connection {
                 local: &local,
                 remote: &remote,
-                names: &HostNames { remote: Some("peer.example".into()), local: None },
+                names: &HostNames {
+                    remote: Name::Known("peer.example".into()),
+                    local: Name::Unknown
+                },
             }),
             [
                 "PROTO=TCP",

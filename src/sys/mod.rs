@@ -8,6 +8,7 @@
 //! | `clock` | the time of day here, and how busy the machine is |
 //! | `control` | the stream under the control protocol: Unix socket or named pipe |
 //! | `desktop` | how many programs of a service fit on its desktop |
+//! | `files` | files that are read while the daemon runs |
 //! | `identity` | users and groups, looked up at load |
 //! | `inherited` | listening sockets that a service manager passed to us |
 //! | `machine` | facts about this machine that decide how well a configuration works |
@@ -45,9 +46,9 @@ mod platform;
 mod platform;
 
 pub use platform::{
-    clock, control, desktop, identity, inherited, machine, names, notify, owner, paths, pipe, poll,
-    process, program, secret, selftest, service, signals, socket, spawn, splice, startup, stdio,
-    system_log, terminal, trust,
+    clock, control, desktop, files, identity, inherited, machine, names, notify, owner, paths,
+    pipe, poll, process, program, secret, selftest, service, signals, socket, spawn, splice,
+    startup, stdio, system_log, terminal, trust,
 };
 
 use crate::config::keys::Key;

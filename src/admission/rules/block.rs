@@ -107,9 +107,15 @@ impl Block {
         }
     }
 
+    /// Whether it is about IPv4.
+    pub fn is_v4(self) -> bool {
+        matches!(self, Self::V4 { .. })
+    }
+
     /// Whether it is one address.
     pub fn is_single(self) -> bool {
-        self.size() == 0
+        let (first, last) = self.ends();
+        first == last
     }
 
     /// The first address.
@@ -118,6 +124,7 @@ impl Block {
     }
 
     /// How many addresses there are beside the first.
+    #[cfg(test)]
     pub(super) fn size(self) -> u128 {
         let (first, last) = self.ends();
         last - first

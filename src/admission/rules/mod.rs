@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 pub use self::block::{Block, BlockError};
-use self::segments::{Segments, Span};
+pub(super) use self::segments::Lookup;
 use crate::config::Position;
 
 /// What a rule does with those that it is about. The order is that of their strength.
@@ -49,8 +49,7 @@ type Index = u32;
 #[derive(Debug)]
 pub struct Rules {
     rules: Box<[Rule]>,
-    v4: Segments<u32>,
-    v6: Segments<u128>,
+    addresses: Lookup,
     /// Of names and suffixes the rule that decides: the first that denies, or the first.
     names: HashMap<Box<str>, Index>,
     /// What happens to those whom no rule is about.
@@ -64,8 +63,10 @@ pub struct Rules {
 pub enum PeerName<'a> {
     /// Nobody has looked for it.
     NotAsked,
-    /// It has none, or none that leads back to its address, or nobody answered in time.
+    /// It has none, or nobody answered in time.
     Unknown,
+    /// It has one that does not lead back to its address.
+    Mismatch,
     /// It has this one, in lower case, and the name leads back to its address.
     Known(&'a str),
 }
@@ -86,19 +87,12 @@ pub enum Decision<'a> {
 impl Rules {
     /// Prepares rules. `otherwise` holds for those whom none is about.
     pub fn new(rules: Vec<Rule>, otherwise: Effect) -> Self {
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        let mut blocks = Vec::new();
         let mut names: HashMap<Box<str>, Index> = HashMap::new();
         let mut denies_names = None;
         for (rule, index) in rules.iter().zip(0..) {
             match &rule.pattern {
-                Pattern::Block(block) => {
-                    let (first, last) = block.ends();
-                    let span = Span { first, last, effect: rule.effect, rule: index };
-                    match block {
-                        Block::V4 { .. } => v4.push(span),
-                        Block::V6 { .. } => v6.push(span),
-                    }
-                }
+                Pattern::Block(block) => blocks.push((*block, rule.effect, index)),
                 Pattern::Name(name) | Pattern::Suffix(name) => {
                     if rule.effect == Effect::Deny {
                         denies_names.get_or_insert(index);
@@ -110,8 +104,8 @@ impl Rules {
                 }
             }
         }
-        let (v4, v6) = (Segments::new(&v4), Segments::new(&v6));
-        Self { rules: rules.into(), v4, v6, names, otherwise, denies_names }
+        let addresses = Lookup::new(&blocks);
+        Self { rules: rules.into(), addresses, names, otherwise, denies_names }
     }
 
     /// Whether any rule is about names.
@@ -123,11 +117,7 @@ impl Rules {
     /// for the longest suffix of its name; else the narrowest one for a network or a range; and
     /// of equal ones a `deny`.
     pub fn decide(&self, address: IpAddr, name: PeerName<'_>) -> Decision<'_> {
-        let by_address = match address.to_canonical() {
-            IpAddr::V4(ip) => self.v4.find(ip.into()),
-            IpAddr::V6(ip) => self.v6.find(ip.into()),
-        };
-        let by_address = by_address.map(|index| self.rule(index));
+        let by_address = self.addresses.find(address).map(|index| self.rule(index));
         let is_single =
             |rule: &Rule| matches!(&rule.pattern, Pattern::Block(block) if block.is_single());
         let found = by_address.filter(|rule| !self.has_names() || is_single(rule));
@@ -143,7 +133,7 @@ impl Rules {
                 }
             }
             // Otherwise whoever is denied by name would only have to take the name away.
-            PeerName::Unknown => {
+            PeerName::Unknown | PeerName::Mismatch => {
                 if let Some(index) = self.denies_names {
                     return Decision::Nameless(self.rule(index));
                 }

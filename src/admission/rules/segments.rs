@@ -2,39 +2,69 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-use super::{Effect, Index};
+use super::{Block, Effect, Index};
 
 /// An address in the space: `u32` or `u128`.
-pub(super) trait Number: Copy + Ord + TryFrom<u128> {}
+trait Number: Copy + Ord + TryFrom<u128> {}
 
 impl Number for u32 {}
 impl Number for u128 {}
 
 /// A rule about the addresses from `first` to `last`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub(super) first: u128,
-    pub(super) last: u128,
-    pub(super) effect: Effect,
-    pub(super) rule: Index,
+struct Span {
+    first: u128,
+    last: u128,
+    effect: Effect,
+    rule: Index,
 }
 
 /// The pieces, in order. Looking one up is a binary search, however the rules overlap.
-#[derive(Clone, Debug)]
-pub(super) struct Segments<T> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Segments<T> {
     starts: Box<[T]>,
     /// For each piece its rule, or [`NOBODY`].
     rules: Box<[Index]>,
+}
+
+/// Both address spaces, cut into pieces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::admission) struct Lookup {
+    v4: Segments<u32>,
+    v6: Segments<u128>,
+}
+
+impl Lookup {
+    /// Of the rules about an address the narrowest decides; of equally narrow ones one that
+    /// denies, then the first.
+    pub(in crate::admission) fn new(rules: &[(Block, Effect, Index)]) -> Self {
+        let spans = |is_v4| {
+            let family = rules.iter().filter(move |(block, ..)| block.is_v4() == is_v4);
+            let spans = family.map(|(block, effect, rule)| {
+                let (first, last) = block.ends();
+                Span { first, last, effect: *effect, rule: *rule }
+            });
+            spans.collect::<Vec<_>>()
+        };
+        Self { v4: Segments::new(&spans(true)), v6: Segments::new(&spans(false)) }
+    }
+
+    /// The rule that decides about an address.
+    pub(in crate::admission) fn find(&self, address: IpAddr) -> Option<Index> {
+        match address.to_canonical() {
+            IpAddr::V4(ip) => self.v4.find(ip.into()),
+            IpAddr::V6(ip) => self.v6.find(ip.into()),
+        }
+    }
 }
 
 /// No rule decides about a piece.
 const NOBODY: Index = Index::MAX;
 
 impl<T: Number> Segments<T> {
-    /// Of the rules about an address the narrowest decides; of equally narrow ones one that
-    /// denies, then the first.
-    pub(super) fn new(spans: &[Span]) -> Self {
+    fn new(spans: &[Span]) -> Self {
         let mut edges = Vec::with_capacity(spans.len() * 2);
         for span in spans {
             let rank = (span.last - span.first, Reverse(span.effect), span.rule);
@@ -65,8 +95,7 @@ impl<T: Number> Segments<T> {
         Self { starts: starts.into(), rules: rules.into() }
     }
 
-    /// The rule that decides about an address.
-    pub(super) fn find(&self, address: T) -> Option<Index> {
+    fn find(&self, address: T) -> Option<Index> {
         let behind = self.starts.partition_point(|start| *start <= address);
         let rule = *self.rules.get(behind.checked_sub(1)?)?;
         (rule != NOBODY).then_some(rule)

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod control;
 pub mod desktop;
+pub mod files;
 pub mod identity;
 pub mod inherited;
 pub mod machine;
