@@ -14,6 +14,7 @@ pub mod schedule;
 mod sensor;
 pub mod source;
 pub mod tables;
+pub mod wrappers;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -16,7 +16,7 @@ mod command_line;
 mod convert;
 mod exposed;
 mod files;
-mod glob;
+pub(crate) mod glob;
 mod inetd_conf;
 mod model;
 mod raw;
