@@ -58,6 +58,10 @@ fn example(key: &str, family: Family) -> Option<&'static str> {
         "file" => r#""/var/log/inetd.log""#,
         "group" => r#""nogroup""#,
         "groups" => "[]",
+        "hosts_allow" if windows => r"'C:\ProgramData\Inetd\hosts.allow'",
+        "hosts_allow" => r#""/etc/hosts.allow""#,
+        "hosts_deny" if windows => r"'C:\ProgramData\Inetd\hosts.deny'",
+        "hosts_deny" => r#""/etc/hosts.deny""#,
         "http" => r#""127.0.0.1:9790""#,
         "idle_timeout" => r#""10m""#,
         "interface" => r#""lo""#,
@@ -90,6 +94,7 @@ fn about(key: &str) -> &'static str {
         "file" => "Its file; then target = \"file\" need not be written",
         "format" => "text, json",
         "http" => "Dashboard and metrics; not there without it",
+        "hosts_allow" | "hosts_deny" => "A file of TCP wrappers, for tcp_wrappers = true",
         "level" => "error, warn, info, debug",
         "max_sessions" => "Sessions of all services together; 0 is no limit",
         "rotate_keep" => "How many old log files are kept",
@@ -151,8 +156,8 @@ pub fn text(family: Family) -> String {
         table("[daemon]", DAEMON, family),
         table("[daemon.log]", LOG, family),
     );
-    // What a service is for cannot be the same for all.
-    let own = ["listen", "run", "forward", "builtin", "sensor"];
+    // What a service is for cannot be the same for all, and a table must be there to be named.
+    let own = ["listen", "run", "forward", "builtin", "sensor", "access"];
     let of_service = |key: &&KeyInfo| !own.contains(&key.name);
     for group in GROUPS {
         let keys = SERVICE.iter().filter(of_service).filter(|key| key.group == group);

@@ -1,13 +1,18 @@
 //! What a service asks of a peer besides a free slot, and the order in which it asks.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::names::HostNames;
 use super::rate::Rate;
 use super::rules::{Effect, PeerName, Rules};
 use super::schedule::Schedule;
 use super::sensor::Caught;
 use super::source::{Source, SourcePrefix};
+use super::tables::watched::{Look, Watched};
+use super::tables::{self, Answer, Extras, Table};
+use super::wrappers::{Request, Wrappers};
 use super::{Permit, Refusal};
 use crate::config::OverLimit;
 use crate::listener::endpoint::Address;
@@ -20,6 +25,10 @@ pub struct Gate {
     pub rules: Option<Arc<Rules>>,
     /// `resolve`: the names of peers are looked up.
     pub resolve: bool,
+    /// `access`: a table of another superserver.
+    pub access: Option<Arc<Watched<Table>>>,
+    /// `tcp_wrappers`: hosts.allow and hosts.deny.
+    pub wrappers: Option<Wrapped>,
     /// `sensor`: whoever comes in here may not come in anywhere for so long.
     pub sensor: Option<Duration>,
     /// `access_times`: when peers are let in.
@@ -44,15 +53,63 @@ pub struct Gate {
     pub banner_reject: Option<Arc<[u8]>>,
 }
 
+/// TCP wrappers, and the name of the daemon in their files.
+#[derive(Clone, Debug)]
+pub struct Wrapped {
+    /// The files.
+    pub files: Arc<Watched<Wrappers>>,
+    /// The name.
+    pub daemon: Arc<str>,
+}
+
+/// Who wants to come in.
+#[derive(Clone, Copy, Debug)]
+pub struct Visitor<'a> {
+    /// The peer's address.
+    pub peer: &'a Address,
+    /// Our address, if it is known; see [`Gate::wants_local`].
+    pub local: Option<&'a Address>,
+    /// The names of both, if they were asked for.
+    pub names: Option<&'a HostNames>,
+}
+
 /// What becomes of a peer.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It may come in.
-    In(Permit),
-    /// It may not. The slot is free again.
-    Out(Refusal),
-    /// Its name has to be looked up first.
-    Ask(Permit),
+    /// It may come in, with these extras.
+    In(Permit, Extras),
+    /// It may not, and hears these words if there are any. The slot is free again.
+    Out(Refusal, Option<Arc<[u8]>>),
+    /// Something has to be found out first.
+    Ask(Permit, Ask),
+}
+
+/// What has to be found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// The names of both ends.
+    Names,
+    /// Whether files have changed.
+    Tables,
+}
+
+/// Why somebody may not come in.
+#[derive(Debug)]
+pub(super) struct Turned {
+    refusal: Refusal,
+    words: Option<Arc<[u8]>>,
+}
+
+impl From<Refusal> for Turned {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, words: None }
+    }
+}
+
+impl From<Turned> for Verdict {
+    fn from(turned: Turned) -> Self {
+        Self::Out(turned.refusal, turned.words)
+    }
 }
 
 /// What a decision depends on besides the peer and the slots.
@@ -60,6 +117,8 @@ pub enum Verdict {
 pub struct World {
     /// When it is made.
     pub now: Instant,
+    /// Somebody has just looked whether files have changed.
+    pub fresh: bool,
     /// The time on the clock of this place, if it is asked for.
     pub minute: fn() -> WeekMinute,
     /// The load average, if it is asked for.
@@ -69,7 +128,7 @@ pub struct World {
 impl World {
     /// This one.
     pub fn at(now: Instant) -> Self {
-        Self { now, minute: clock::minute_of_week, load: clock::load_average }
+        Self { now, fresh: false, minute: clock::minute_of_week, load: clock::load_average }
     }
 }
 
@@ -78,35 +137,36 @@ impl Gate {
     /// A permit that is not passed on frees its slot. A `wait` service never sees a peer.
     ///
     /// # Errors
-    /// Of several reasons to refuse it the first one in this order: draining, sensor, address,
+    /// Of several reasons to refuse it the first one in this order: draining, sensor, address
+    /// (`allow` and `deny`, then `access`, then TCP wrappers),
     /// schedule, slot, sessions of its source, rate, rate of its source, load.
     pub(super) fn judge(
         &self,
         slot: Result<Permit, Refusal>,
-        peer: Option<&Address>,
-        name: PeerName<'_>,
+        visitor: Option<Visitor<'_>>,
         caught: &Caught,
         world: &World,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<Verdict, Turned> {
         if let Err(Refusal::Draining) = slot {
-            return Err(Refusal::Draining);
+            return Err(Refusal::Draining.into());
         }
-        let address = peer.and_then(Address::ip);
+        let address = visitor.and_then(|visitor| visitor.peer.ip());
         if address.is_some_and(|address| caught.has(address, world.now)) {
-            return Err(Refusal::Sensor);
+            return Err(Refusal::Sensor.into());
         }
-        if self.effect(peer, name) == Some(Effect::Deny) {
-            return Err(Refusal::Address);
+        let (mut ask, mut extras) = (None, Extras::default());
+        if let (Some(visitor), Some(address)) = (visitor, address) {
+            ask = self.look_up(visitor, address, world, &mut extras)?;
         }
         if self.schedule.as_ref().is_some_and(|schedule| !schedule.is_open((world.minute)())) {
-            return Err(Refusal::Time);
+            return Err(Refusal::Time.into());
         }
         let mut permit = slot?;
-        if let Some(source) = self.source(peer) {
+        if let Some(source) = self.source(address) {
             permit.count_for(source, self)?;
         }
-        if self.resolve && address.is_some() && name == PeerName::NotAsked {
-            return Ok(Verdict::Ask(permit));
+        if let Some(ask) = ask {
+            return Ok(Verdict::Ask(permit, ask));
         }
         if self.rate.is_some() || self.rate_per_source.is_some() || self.max_load.is_some() {
             permit.count(self, world)?;
@@ -115,9 +175,86 @@ impl Gate {
             if let Some(address) = address {
                 caught.catch(address, time, world.now);
             }
-            return Err(Refusal::Sensor);
+            return Err(Refusal::Sensor.into());
         }
-        Ok(Verdict::In(permit))
+        Ok(Verdict::In(permit, extras))
+    }
+
+    /// What rules and tables say about an address; what has to be found out before they can say
+    /// it. Peers without an address never come here: who may connect is a matter of the rights of
+    /// the socket file or pipe.
+    fn look_up(
+        &self,
+        visitor: Visitor<'_>,
+        address: IpAddr,
+        world: &World,
+        extras: &mut Extras,
+    ) -> Result<Option<Ask>, Turned> {
+        let names = visitor.names;
+        let name = names.map_or(PeerName::NotAsked, HostNames::peer);
+        let mut wants_names = self.resolve && names.is_none();
+        if let Some(rules) = &self.rules {
+            match rules.decide(address, name).effect() {
+                Some(Effect::Deny) => return Err(Refusal::Address.into()),
+                Some(Effect::Allow) => {}
+                None => wants_names = true,
+            }
+        }
+        let is_stale = self.tables_are_stale(world.now);
+        if is_stale && !world.fresh {
+            return Ok(Some(Ask::Tables));
+        }
+        let mut answer = |answer, refusal| match answer {
+            Answer::AskName => {
+                wants_names = true;
+                Ok(())
+            }
+            Answer::Decided(Effect::Deny, _, more) => Err(Turned { refusal, words: more.banner }),
+            Answer::Decided(Effect::Allow, _, more) => {
+                for variable in more.variables {
+                    tables::set(&mut extras.variables, variable);
+                }
+                extras.banner = more.banner.or(extras.banner.take());
+                Ok(())
+            }
+        };
+        if let Some(access) = &self.access {
+            answer(access.table().decide(address, name), Refusal::Address)?;
+        }
+        if let Some(Wrapped { files, daemon }) = &self.wrappers {
+            let unspecified = IpAddr::from([0; 4]);
+            let request = Request {
+                daemon,
+                peer: address,
+                name,
+                local: visitor.local.and_then(Address::ip).unwrap_or(unspecified),
+                local_name: names.map_or(PeerName::NotAsked, |names| names.local.as_peer()),
+            };
+            answer(files.table().decide(&request), Refusal::Wrappers)?;
+        }
+        Ok(wants_names.then_some(Ask::Names))
+    }
+
+    /// Whether a decision depends on our own address.
+    pub fn wants_local(&self) -> bool {
+        self.resolve || self.wrappers.is_some()
+    }
+
+    fn tables_are_stale(&self, now: Instant) -> bool {
+        self.access.as_ref().is_some_and(|table| table.is_stale(now))
+            || self.wrappers.as_ref().is_some_and(|wrapped| wrapped.files.is_stale(now))
+    }
+
+    /// Has somebody look whether files have changed, and waits for that, but not for ever.
+    pub async fn look_at_tables(&self, tell: impl Fn(&Look) + Clone + Send + 'static) {
+        let now = Instant::now();
+        if let Some(access) = self.access.as_ref().filter(|table| table.is_stale(now)) {
+            access.refresh(tell.clone()).await;
+        }
+        let wrapped = self.wrappers.as_ref().map(|wrapped| &wrapped.files);
+        if let Some(files) = wrapped.filter(|files| files.is_stale(now)) {
+            files.refresh(tell).await;
+        }
     }
 
     /// Whether the machine is too busy.
@@ -125,25 +262,10 @@ impl Gate {
         self.max_load.is_some_and(|most| (world.load)().is_some_and(|load| load >= most))
     }
 
-    /// What the rules say about a peer; `None` if that depends on its name. Peers of a Unix socket
-    /// have no address; who may connect there is a matter of the socket file's mode.
-    fn effect(&self, peer: Option<&Address>, name: PeerName<'_>) -> Option<Effect> {
-        match (&self.rules, peer) {
-            (Some(rules), Some(Address::Inet(peer))) => rules.decide(peer.ip(), name).effect(),
-            _ => Some(Effect::Allow),
-        }
-    }
-
     /// The source of a peer, if that is counted and it has an address.
-    fn source(&self, peer: Option<&Address>) -> Option<Source> {
-        match peer {
-            Some(Address::Inet(peer))
-                if self.max_per_source.is_some() || self.rate_per_source.is_some() =>
-            {
-                Some(self.source_prefix.source(peer.ip()))
-            }
-            _ => None,
-        }
+    fn source(&self, address: Option<IpAddr>) -> Option<Source> {
+        let counts = self.max_per_source.is_some() || self.rate_per_source.is_some();
+        address.filter(|_| counts).map(|address| self.source_prefix.source(address))
     }
 }
 
@@ -152,6 +274,8 @@ impl Default for Gate {
         Self {
             rules: None,
             resolve: false,
+            access: None,
+            wrappers: None,
             sensor: None,
             schedule: None,
             over_limit: OverLimit::Queue,

@@ -22,16 +22,14 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-pub use self::gate::{Gate, Verdict, World};
+pub use self::gate::{Ask, Gate, Verdict, Visitor, World, Wrapped};
 use self::rate::{Meter, Rate};
 pub use self::refusal::Refusal;
-use self::rules::PeerName;
 use self::sensor::Caught;
 use self::source::{Source, Sources};
 use crate::config::OverLimit;
 use crate::front::Token;
 use crate::listener::ListenerId;
-use crate::listener::endpoint::Address;
 use crate::service::ServiceId;
 use crate::sys::poll::Poller;
 
@@ -182,11 +180,10 @@ impl Admission {
         &self,
         gate: &Gate,
         slot: Result<Permit, Refusal>,
-        peer: Option<&Address>,
-        name: PeerName<'_>,
+        visitor: Option<Visitor<'_>>,
         world: &World,
     ) -> Verdict {
-        gate.judge(slot, peer, name, &self.caught, world).unwrap_or_else(Verdict::Out)
+        gate.judge(slot, visitor, &self.caught, world).unwrap_or_else(Verdict::from)
     }
 
     /// The next sleeping listener for which there may be room now. Ask until there is none: one

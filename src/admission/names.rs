@@ -148,6 +148,9 @@ impl Names {
 }
 
 impl HostNames {
+    /// Nobody knows them.
+    pub const UNKNOWN: Self = Self { remote: Name::Unknown, local: Name::Unknown };
+
     /// The peer's name, after it was looked up.
     pub fn peer(&self) -> PeerName<'_> {
         self.remote.as_peer()

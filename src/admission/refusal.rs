@@ -12,6 +12,8 @@ pub enum Refusal {
     Sensor,
     /// `allow` and `deny` do not let the peer in.
     Address,
+    /// hosts.allow and hosts.deny do not let the peer in.
+    Wrappers,
     /// It is not the time: `access_times`.
     Time,
     /// The daemon has `max_sessions` sessions.
@@ -33,10 +35,11 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them, in the order in which they are looked for.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Draining,
         Self::Sensor,
         Self::Address,
+        Self::Wrappers,
         Self::Time,
         Self::DaemonLimit,
         Self::ServiceLimit,
@@ -54,6 +57,7 @@ impl fmt::Display for Refusal {
             Self::Draining => "draining",
             Self::Sensor => "sensor",
             Self::Address => "address",
+            Self::Wrappers => "libwrap",
             Self::Time => "time",
             Self::DaemonLimit => "process_limit",
             Self::ServiceLimit => "service_limit",

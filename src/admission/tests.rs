@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::admission::rules::{Block, Effect, Pattern, PeerName, Rule, Rules};
+use crate::admission::rules::{Block, Effect, Pattern, Rule, Rules};
 use crate::admission::schedule::Schedule;
 use crate::admission::source::SourcePrefix;
 use crate::config::{OverLimit, Position};
@@ -30,10 +30,11 @@ fn let_in(
     number: u8,
     world: &World,
 ) -> Result<Permit, Refusal> {
-    match admission.let_in(gate, slot, Some(&peer(number)), PeerName::NotAsked, world) {
-        Verdict::In(permit) => Ok(permit),
-        Verdict::Out(refusal) => Err(refusal),
-        Verdict::Ask(_) => panic!("nobody asked for names"),
+    let visitor = Visitor { peer: &peer(number), local: None, names: None };
+    match admission.let_in(gate, slot, Some(visitor), world) {
+        Verdict::In(permit, _) => Ok(permit),
+        Verdict::Out(refusal, _) => Err(refusal),
+        Verdict::Ask(..) => panic!("nobody asked for anything"),
     }
 }
 
@@ -188,7 +189,7 @@ fn of_several_reasons_the_first_in_the_order_counts() {
         ..Gate::default()
     };
     let now = Instant::now();
-    let busy = World { now, minute: || WeekMinute::new(1, 8, 30), load: || Some(2.0) };
+    let busy = World { now, fresh: true, minute: || WeekMinute::new(1, 8, 30), load: || Some(2.0) };
     let idle = World { load: || Some(1.99), ..busy };
     let at_night = World { minute: || WeekMinute::new(1, 9, 0), ..busy };
     let enter = |gate: &Gate| match admission.enter(1, 10, gate, now) {

@@ -1,5 +1,6 @@
 //! `inetd access`: whether an address may use a service, and which rule decides.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,10 +10,13 @@ use clap::ArgMatches;
 use super::{FAILED, check, control, fail, output, table};
 use crate::admission::names::{self, Name};
 use crate::admission::rules::{Block, Decision, Effect, PeerName};
+use crate::admission::tables::Answer;
+use crate::admission::wrappers;
 use crate::config::keys::Key;
 use crate::config::suggest::did_you_mean;
 use crate::config::{self, Config, Purpose, ServiceConfig};
 use crate::control::client;
+use crate::listener::endpoint::Endpoint;
 use crate::sys::clock;
 
 /// How long the daemon may take to answer.
@@ -104,13 +108,118 @@ fn limits(service: &ServiceConfig, address: IpAddr) -> String {
 /// What happens to a peer with this address, and why, by the configuration alone.
 fn explain(config: &Config, service: &ServiceConfig, address: IpAddr) -> (Effect, String) {
     let (effect, why) = by_rules(config, service, address);
-    match effect {
-        Effect::Allow => {
-            let closed = closed(config, service).or_else(|| sensor(config, service));
-            closed.map_or((Effect::Allow, why), |why| (Effect::Deny, why))
-        }
-        Effect::Deny => (effect, why),
+    if effect == Effect::Deny {
+        return (effect, why);
     }
+    let why = match by_tables(service, address) {
+        (Effect::Deny, told) => return (Effect::Deny, told),
+        (Effect::Allow, told) if told.is_empty() => why,
+        (Effect::Allow, told) if service.gate.rules.is_none() => told,
+        (Effect::Allow, told) => format!("{why}, and {told}"),
+    };
+    let closed = closed(config, service).or_else(|| sensor(config, service));
+    closed.map_or((Effect::Allow, why), |why| (Effect::Deny, why))
+}
+
+/// What `access` and TCP wrappers say; nothing if there are none.
+fn by_tables(service: &ServiceConfig, address: IpAddr) -> (Effect, String) {
+    let mut told = Vec::new();
+    // Asked for once, and only if it matters.
+    let name = OnceCell::new();
+    let named = || name.get_or_init(|| names::confirmed(address)).as_peer();
+    let gate = &service.gate;
+    if let Some(access) = &gate.access {
+        let table = access.table();
+        let answer = match table.decide(address, PeerName::NotAsked) {
+            Answer::AskName => table.decide(address, named()),
+            decided => decided,
+        };
+        let (effect, why) = tell("`access`", address, answer);
+        if effect == Effect::Deny {
+            return (effect, why);
+        }
+        told.push(why);
+    }
+    if let Some(wrapped) = &gate.wrappers {
+        let rules = wrapped.files.table();
+        let decide = |local: IpAddr| {
+            let request = wrappers::Request {
+                daemon: &wrapped.daemon,
+                peer: address,
+                name: PeerName::NotAsked,
+                local,
+                local_name: PeerName::NotAsked,
+            };
+            let answer = match rules.decide(&request) {
+                Answer::AskName => {
+                    let ours = names::confirmed(local);
+                    let (name, local_name) = (named(), ours.as_peer());
+                    rules.decide(&wrappers::Request { name, local_name, ..request })
+                }
+                decided => decided,
+            };
+            tell("tcp_wrappers", address, answer)
+        };
+        let asks = rules.ask_for_local();
+        let locals = locals(service, address).into_iter().take(if asks { usize::MAX } else { 1 });
+        let said: Vec<_> = locals.map(|local| (local, decide(local))).collect();
+        let why = said.iter().map(|(local, (_, why))| match asks {
+            true => format!("at {local} {why}"),
+            false => why.clone(),
+        });
+        let why = why.collect::<Vec<_>>().join("; ");
+        // At one of our addresses it may come in, and at another one not.
+        if said.iter().any(|(_, (effect, _))| *effect == Effect::Deny) {
+            return (Effect::Deny, why);
+        }
+        told.push(why);
+    }
+    (Effect::Allow, told.join(", and "))
+}
+
+/// What became of a question for which the name was looked up if it mattered.
+fn tell(what: &str, address: IpAddr, answer: Answer) -> (Effect, String) {
+    // With a name there is nothing left to ask.
+    let Answer::Decided(effect, place, extras) = answer else {
+        return (Effect::Deny, String::new());
+    };
+    let sets = extras.variables.iter().map(|(name, value)| match value {
+        Some(value) => format!(" {name}={value}"),
+        None => format!(" without {name}"),
+    });
+    let told = match place {
+        Some(place) => format!("{effect} by {what} ({place}){}", sets.collect::<String>()),
+        None => format!("{effect} by {what}, where no rule is about {address}"),
+    };
+    (effect, told)
+}
+
+/// Our addresses at which a peer comes in. Where a service listens on all of them, that is the one
+/// from which this machine would send something to the peer.
+fn locals(service: &ServiceConfig, peer: IpAddr) -> Vec<IpAddr> {
+    let toward = || -> std::io::Result<IpAddr> {
+        let any = match peer {
+            IpAddr::V4(_) => IpAddr::from([0; 4]),
+            IpAddr::V6(_) => IpAddr::from([0; 16]),
+        };
+        // Nothing is sent: only the route is looked up. Any port will do.
+        let socket = std::net::UdpSocket::bind((any, 0))?;
+        socket.connect((peer, 9))?;
+        Ok(socket.local_addr()?.ip())
+    };
+    let mut found = Vec::new();
+    for endpoint in &service.listen {
+        let Endpoint::Tcp { address, .. } = endpoint else { continue };
+        let ip = address.ip().to_canonical();
+        let ip = if ip.is_unspecified() { toward().unwrap_or(ip) } else { ip };
+        if ip.is_ipv4() == peer.is_ipv4() && !found.contains(&ip) {
+            found.push(ip);
+        }
+    }
+    if found.is_empty() {
+        found.push(toward().unwrap_or(peer));
+    }
+    found
 }
 
 /// Why nobody comes in, if the service is a sensor.

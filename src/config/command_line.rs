@@ -250,6 +250,10 @@ fn setting(key: Key, values: &[&str], folder: &Path) -> String {
     let last = values.last().copied().unwrap_or_default();
     match (key, key.info().kind) {
         (Key::Cwd, _) => string(&folder.join(last).to_string_lossy()),
+        (Key::Access, _) => string(&match last.split_once(':') {
+            Some((format, path)) => format!("{format}:{}", folder.join(path).to_string_lossy()),
+            None => last.to_owned(),
+        }),
         (Key::Stderr | Key::Banner | Key::BannerReject, _) => {
             string(&absolute(last, "file:", folder))
         }

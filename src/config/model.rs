@@ -66,6 +66,10 @@ pub struct Daemon {
     pub control: Control,
     /// Sessions of all services together; `None` is no limit.
     pub max_sessions: Option<u32>,
+    /// Where `hosts.allow` of TCP wrappers is; `None` is its usual place.
+    pub hosts_allow: Option<PathBuf>,
+    /// The same for `hosts.deny`.
+    pub hosts_deny: Option<PathBuf>,
     /// What the log looks like.
     pub log: Log,
 }

@@ -50,7 +50,10 @@ fn every_key_has_its_meaning() {
     let (format, level, target) = (Format::Json, Level::Debug, LogTarget::Stderr);
     let log = Log { format, level, target, rotation: Rotation::default() };
     let control = Control::At("/run/inetd-test.sock".into());
-    assert_eq!(config.daemon, Daemon { control, max_sessions: Some(100), log });
+    assert_eq!(
+        config.daemon,
+        Daemon { control, max_sessions: Some(100), hosts_allow: None, hosts_deny: None, log }
+    );
     let hello = service(&config, "hello");
     assert_eq!(
         listens(hello),

@@ -9,9 +9,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::multiplex;
 use super::start::{Arrival, Via};
 use super::{Front, Notice};
-use crate::admission::names::HostNames;
-use crate::admission::rules::PeerName;
-use crate::admission::{Entry, Gate, Refusal, Verdict, World};
+use crate::admission::tables::Extras;
+use crate::admission::{Ask, Entry, Gate, Refusal, Verdict, Visitor, World};
 use crate::config::OverLimit;
 use crate::listener::Listener;
 use crate::listener::endpoint::{Address, Endpoint};
@@ -70,86 +69,103 @@ impl Front {
                 self.arm(listener);
                 return;
             }
-            match self.admission.let_in(gate, slot, None, PeerName::NotAsked, &world) {
-                Verdict::In(permit) | Verdict::Ask(permit) => {
+            match self.admission.let_in(gate, slot, None, &world) {
+                Verdict::In(permit, _) | Verdict::Ask(permit, _) => {
                     self.start_wait_server(listener, service, setup, permit);
                     return;
                 }
-                Verdict::Out(refusal) => slot = Err(refusal),
+                Verdict::Out(refusal, _) => slot = Err(refusal),
             }
         }
         let Some((connection, peer)) = self.accept(listener) else { return };
-        let local = || local_address(listener, &connection);
-        let names = if gate.resolve { local() } else { None };
-        let names = names.and_then(|local| self.names.known_both(&peer, &local, now));
-        let name = names.as_ref().map_or(PeerName::NotAsked, HostNames::peer);
-        let (permit, asked) = match self.admission.let_in(gate, slot, Some(&peer), name, &world) {
-            Verdict::In(permit) => (permit, true),
-            Verdict::Ask(permit) => (permit, false),
-            Verdict::Out(refusal) => {
+        let mut local = None;
+        if gate.wants_local() {
+            local = local_address(listener, &connection);
+        }
+        let names = if gate.resolve { local.as_ref() } else { None };
+        let names = names.and_then(|local| self.names.known_both(&peer, local, now));
+        let visitor = Visitor { peer: &peer, local: local.as_ref(), names: names.as_ref() };
+        let (permit, extras, ask) = match self.admission.let_in(gate, slot, Some(visitor), &world) {
+            Verdict::In(permit, extras) => (permit, extras, None),
+            Verdict::Ask(permit, ask) => (permit, Extras::default(), Some(ask)),
+            Verdict::Out(refusal, words) => {
                 self.refused(&service, &peer, refusal);
-                self.turn_away(gate, Via::Listener, connection);
+                self.turn_away(gate, words.as_ref(), Via::Listener, connection);
                 return;
             }
         };
         // Without a local address the peer is gone already: there is nobody to serve.
-        let Some(local) = local() else { return };
+        let Some(local) = local.or_else(|| local_address(listener, &connection)) else { return };
         let (id, tries) = (self.next_session(), 0);
-        let names = names.unwrap_or_default();
         let near = Near::Connection(connection);
         let via = Via::Listener;
-        let arrival = Arrival { id, service, setup, permit, near, peer, local, names, tries, via };
-        if asked {
-            self.welcome(arrival);
-        } else {
-            self.notify(Notice::Lookup(Box::new(arrival)));
-        }
+        let arrival =
+            Arrival { id, service, setup, permit, near, peer, local, names, extras, tries, via };
+        self.go_on(arrival, ask);
     }
 
-    /// Decides about a connection whose names were looked up.
+    /// Decides about a connection about which something had to be found out.
     pub(super) fn decide(self: &Arc<Self>, arrival: Arrival) {
-        let Arrival { id, service, setup, permit, near, peer, local, names, tries, via } = arrival;
+        let Arrival { id, service, setup, permit, near, peer, local, names, tries, via, .. } =
+            arrival;
         let gate = &setup.config.gate;
-        let world = World::at(Instant::now());
-        match self.admission.let_in(gate, Ok(permit), Some(&peer), names.peer(), &world) {
-            Verdict::In(permit) | Verdict::Ask(permit) => {
-                let arrival =
-                    Arrival { id, service, setup, permit, near, peer, local, names, tries, via };
-                self.welcome(arrival);
-            }
-            Verdict::Out(refusal) => {
-                self.refused(&service, &peer, refusal);
-                if let Near::Connection(connection) = near {
-                    self.turn_away(gate, via, connection);
+        let world = World { fresh: true, ..World::at(Instant::now()) };
+        let visitor = Visitor { peer: &peer, local: Some(&local), names: names.as_ref() };
+        let (permit, extras, ask) =
+            match self.admission.let_in(gate, Ok(permit), Some(visitor), &world) {
+                Verdict::In(permit, extras) => (permit, extras, None),
+                Verdict::Ask(permit, ask) => (permit, Extras::default(), Some(ask)),
+                Verdict::Out(refusal, words) => {
+                    self.refused(&service, &peer, refusal);
+                    if let Near::Connection(connection) = near {
+                        self.turn_away(gate, words.as_ref(), via, connection);
+                    }
+                    return;
                 }
-            }
+            };
+        let arrival =
+            Arrival { id, service, setup, permit, near, peer, local, names, extras, tries, via };
+        self.go_on(arrival, ask);
+    }
+
+    /// A connection may come in, or something has to be found out first.
+    pub(super) fn go_on(self: &Arc<Self>, arrival: Arrival, ask: Option<Ask>) {
+        match ask {
+            None => self.welcome(arrival),
+            Some(ask) => self.notify(Notice::FindOut(Box::new(arrival), ask)),
         }
     }
 
     /// A connection may come in.
-    pub(super) fn welcome(self: &Arc<Self>, arrival: Arrival) {
+    fn welcome(self: &Arc<Self>, arrival: Arrival) {
         if let Near::Connection(connection) = &arrival.near {
             if arrival.via == (Via::Tcpmux { replies: true }) {
                 connection.offer(multiplex::POSITIVE);
             }
-            if let Some(banner) = &arrival.setup.config.gate.banner {
-                connection.offer(banner);
-            }
+            let words = [&arrival.setup.config.gate.banner, &arrival.extras.banner];
+            words.into_iter().flatten().for_each(|words| connection.offer(words));
         }
         self.start_session(arrival);
     }
 
     /// Closes the connection of a peer that may not come in. Nothing here waits for it.
-    pub(super) fn turn_away(&self, gate: &Gate, via: Via, connection: Connection) {
+    /// `words` are those of the rule that keeps it out, in place of those of the service.
+    pub(super) fn turn_away(
+        &self,
+        gate: &Gate,
+        words: Option<&Arc<[u8]>>,
+        via: Via,
+        connection: Connection,
+    ) {
         let reply: &[u8] = match via {
             Via::Listener => &[],
             Via::Tcpmux { .. } => multiplex::NEGATIVE,
         };
-        let banner = gate.banner_reject.as_deref().unwrap_or_default();
-        for text in [reply, banner].into_iter().filter(|text| !text.is_empty()) {
+        let words = words.or(gate.banner_reject.as_ref()).map_or(&[][..], |words| words);
+        for text in [reply, words].into_iter().filter(|text| !text.is_empty()) {
             connection.offer(text);
         }
-        if reply.is_empty() && banner.is_empty() {
+        if reply.is_empty() && words.is_empty() {
             return;
         }
         // A close now could reset the connection, and the peer would lose the text, if it has
@@ -167,8 +183,7 @@ impl Front {
         listener: Option<&Listener>,
         service: &Service,
         gate: &Gate,
-        peer: &Address,
-        name: PeerName<'_>,
+        visitor: Visitor<'_>,
     ) -> Verdict {
         let now = Instant::now();
         let gate = Gate { over_limit: OverLimit::Reject, ..gate.clone() };
@@ -186,7 +201,7 @@ impl Front {
             }
             Entry::Sleep => Err(Refusal::ServiceLimit),
         };
-        self.admission.let_in(&gate, slot, Some(peer), name, &World::at(now))
+        self.admission.let_in(&gate, slot, Some(visitor), &World::at(now))
     }
 
     /// Accepts one connection and arms the listener again: at once or, if something is wrong,

@@ -8,9 +8,8 @@ use std::time::{Instant, SystemTime};
 
 use super::start::{Arrival, Via};
 use super::{Front, Notice};
-use crate::admission::names::HostNames;
-use crate::admission::rules::PeerName;
-use crate::admission::{Entry, Permit, Refusal, Verdict, World};
+use crate::admission::tables::Extras;
+use crate::admission::{Entry, Permit, Refusal, Verdict, Visitor, World};
 use crate::config::{Builtin, Work};
 use crate::listener::Listener;
 use crate::listener::endpoint::{Address, Endpoint};
@@ -97,14 +96,21 @@ impl Front {
         let peer = Address::from(sender);
         // Names are not asked for here: the configuration refuses that.
         let world = World::at(now);
-        match self.admission.let_in(gate, slot, Some(&peer), PeerName::NotAsked, &world) {
-            Verdict::In(permit) | Verdict::Ask(permit) => {
+        let visitor = Visitor { peer: &peer, local: None, names: None };
+        match self.admission.let_in(gate, slot, Some(visitor), &world) {
+            Verdict::In(permit, _) => {
                 let (service, setup) = (Arc::clone(service), Arc::clone(setup));
                 self.start_wait_server(listener, service, setup, permit);
                 Ok(Next::Leave)
             }
-            Verdict::Out(refusal) => {
+            verdict => {
                 listener.socket().receive(&mut [0])?;
+                // The configuration refuses what would have to be asked; if not, nobody comes in
+                // by it.
+                let refusal = match verdict {
+                    Verdict::Out(refusal, _) => refusal,
+                    Verdict::In(..) | Verdict::Ask(..) => Refusal::Address,
+                };
                 self.refused(service, &peer, refusal);
                 Ok(Next::Look)
             }
@@ -126,14 +132,15 @@ impl Front {
             }
             let peer = Address::from(sender);
             let gate = &setup.config.gate;
-            match self.admit_at_once(Some(listener), service, gate, &peer, PeerName::NotAsked) {
-                Verdict::In(permit) => {
+            let visitor = Visitor { peer: &peer, local: None, names: None };
+            match self.admit_at_once(Some(listener), service, gate, visitor) {
+                Verdict::In(permit, _) => {
                     self.begin_flow(listener, service, setup, permit, sender, datagram);
                 }
-                Verdict::Out(refusal) => self.refused(service, &peer, refusal),
+                Verdict::Out(refusal, _) => self.refused(service, &peer, refusal),
                 // The configuration refuses what would have to be asked; if not, nobody comes in
                 // by it.
-                Verdict::Ask(_) => self.refused(service, &peer, Refusal::Address),
+                Verdict::Ask(..) => self.refused(service, &peer, Refusal::Address),
             }
             Ok(Next::Look)
         })
@@ -164,9 +171,10 @@ impl Front {
         let near = Near::Datagrams(self.flows.open(listener, sender, datagram));
         let (id, tries) = (self.next_session(), 0);
         let (service, setup, peer) = (Arc::clone(service), Arc::clone(setup), sender.into());
-        let names = HostNames::default();
+        let (names, extras) = (None, Extras::default());
         let via = Via::Listener;
-        let arrival = Arrival { id, service, setup, permit, near, peer, local, names, tries, via };
+        let arrival =
+            Arrival { id, service, setup, permit, near, peer, local, names, extras, tries, via };
         self.start_session(arrival);
     }
 

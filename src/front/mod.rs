@@ -21,8 +21,8 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::admission::Admission;
 use crate::admission::names::Names;
+use crate::admission::{Admission, Ask};
 use crate::listener::{Listener, ListenerId};
 use crate::reap;
 use crate::record::Recorder;
@@ -97,8 +97,8 @@ pub enum Notice {
     Lingering(Box<reap::Ended>),
     /// A connection waits for the resources to start its program.
     Postponed(Box<Arrival>),
-    /// The names of a connection's ends have to be looked up.
-    Lookup(Box<Arrival>),
+    /// Something has to be found out about a connection.
+    FindOut(Box<Arrival>, Ask),
     /// A connection is to be closed a little later.
     Farewell(Farewell),
     /// Programs have been started or reaped since [`Front::sweeping`]; they may leave orphans.
@@ -108,7 +108,7 @@ pub enum Notice {
 /// How it goes on with a connection that had to wait.
 #[derive(Debug)]
 pub enum Next {
-    /// Its names are known: may it come in?
+    /// What was asked about it is known: may it come in?
     Decide(Box<Arrival>),
     /// Its program could not be started for want of resources: another try.
     Start(Box<Arrival>),

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
+use super::Front;
 use super::start::{Arrival, Via};
-use super::{Front, Notice};
-use crate::admission::names::HostNames;
-use crate::admission::rules::PeerName;
-use crate::admission::{Refusal, Verdict};
+use crate::admission::tables::Extras;
+use crate::admission::{Refusal, Verdict, Visitor};
 use crate::config::MuxName;
 use crate::listener::endpoint::Address;
 use crate::relay::Near;
@@ -90,26 +89,22 @@ impl Front {
         let via = Via::Tcpmux { replies: name.replies };
         let now = Instant::now();
         let names = gate.resolve.then(|| self.names.known_both(&peer, &local, now)).flatten();
-        let known = names.as_ref().map_or(PeerName::NotAsked, HostNames::peer);
+        let visitor = Visitor { peer: &peer, local: Some(&local), names: names.as_ref() };
         let verdict = match service.paused_until(now) {
-            Some(_) => Verdict::Out(Refusal::Paused),
-            None => self.admit_at_once(None, &service, gate, &peer, known),
+            Some(_) => Verdict::Out(Refusal::Paused, None),
+            None => self.admit_at_once(None, &service, gate, visitor),
         };
-        let (permit, asked) = match verdict {
-            Verdict::In(permit) => (permit, true),
-            Verdict::Ask(permit) => (permit, false),
-            Verdict::Out(refusal) => {
+        let (permit, extras, ask) = match verdict {
+            Verdict::In(permit, extras) => (permit, extras, None),
+            Verdict::Ask(permit, ask) => (permit, Extras::default(), Some(ask)),
+            Verdict::Out(refusal, words) => {
                 self.refused(&service, &peer, refusal);
-                return self.turn_away(gate, via, connection);
+                return self.turn_away(gate, words.as_ref(), via, connection);
             }
         };
         let (id, tries, near) = (self.next_session(), 0, Near::Connection(connection));
-        let names = names.unwrap_or_default();
-        let arrival = Arrival { id, service, setup, permit, near, peer, local, names, tries, via };
-        if asked {
-            self.welcome(arrival);
-        } else {
-            self.notify(Notice::Lookup(Box::new(arrival)));
-        }
+        let arrival =
+            Arrival { id, service, setup, permit, near, peer, local, names, extras, tries, via };
+        self.go_on(arrival, ask);
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{Front, Notice, Token};
 use crate::admission::Permit;
 use crate::admission::names::HostNames;
+use crate::admission::tables::Extras;
 use crate::config::Work;
 use crate::launch::environment::{Ends, Facts};
 use crate::launch::{Launched, On, Request, launch};
@@ -41,7 +42,9 @@ pub struct Arrival {
     /// Our address.
     pub local: Address,
     /// The names of both, if they were asked for.
-    pub names: HostNames,
+    pub names: Option<HostNames>,
+    /// What the rule that lets it in adds.
+    pub extras: Extras,
     /// How often it was tried.
     pub tries: u8,
     /// How it has come here.
@@ -78,6 +81,8 @@ impl Front {
         let id = arrival.id;
         let setup = Arc::clone(&arrival.setup);
         let Some(program) = &setup.program else { return self.relay_only(arrival) };
+        // Names may have been asked for the sake of a rule alone.
+        let names = arrival.names.as_ref().filter(|_| setup.config.gate.resolve);
         let launched = launch(Request {
             program,
             on: match &arrival.near {
@@ -90,7 +95,8 @@ impl Front {
                 ends: Ends::Connection {
                     local: &arrival.local,
                     remote: &arrival.peer,
-                    names: &arrival.names,
+                    names: names.unwrap_or(&HostNames::UNKNOWN),
+                    variables: &arrival.extras.variables,
                 },
                 is_datagram: matches!(arrival.near, Near::Datagrams(_)),
             },

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use super::variables::Variables;
 use crate::admission::names::HostNames;
+use crate::admission::tables::Variable;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::session::SessionId;
 use crate::sys::{FAMILY, Family};
@@ -65,6 +66,8 @@ pub enum Ends<'a> {
         remote: &'a Address,
         /// The names of both, as far as they are known.
         names: &'a HostNames,
+        /// What a rule adds.
+        variables: &'a [Variable],
     },
     /// A listening socket.
     Listener {
@@ -78,7 +81,13 @@ impl Facts<'_> {
     pub fn describe(&self, variables: &mut Variables) {
         variables.clear();
         match self.ends {
-            Ends::Connection { local, remote, names } => {
+            Ends::Connection { local, remote, names, variables: added } => {
+                for (name, value) in added {
+                    match value {
+                        Some(value) => variables.replace(name, value),
+                        None => variables.remove(name),
+                    }
+                }
                 describe_connection(variables, local, remote, names, self.is_datagram);
                 variables.push("INETD_LOCAL", local);
                 variables.push("INETD_REMOTE", remote);
@@ -159,8 +168,10 @@ mod tests {
                     remote: Name::Known("peer.example".into()),
                     local: Name::Unknown
                 },
+                variables: &[("RELAY".into(), Some("".into())), ("LANG".into(), None)],
             }),
             [
+                "RELAY=",
                 "PROTO=TCP",
                 "TCPLOCALIP=127.0.0.1",
                 "TCPLOCALPORT=7000",
@@ -187,6 +198,7 @@ mod tests {
                 local: &local,
                 remote: &remote,
                 names: &HostNames::default(),
+                variables: &[],
             }),
             [
                 "PROTO=UNIX",
@@ -203,6 +215,7 @@ mod tests {
                 local: &local,
                 remote: &remote,
                 names: &HostNames::default(),
+                variables: &[],
             }),
             [
                 "PROTO=PIPE",

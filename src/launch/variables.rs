@@ -11,6 +11,10 @@ pub struct Variables {
     block: Vec<u8>,
     /// Where each string ends, behind its NUL.
     ends: Vec<usize>,
+    /// How many, from the first on, stand in for a variable of the same name that the service has.
+    replacing: usize,
+    /// Which of these stand there for nothing: programs do not get them.
+    removed: Vec<usize>,
 }
 
 impl Variables {
@@ -18,6 +22,8 @@ impl Variables {
     pub fn clear(&mut self) {
         self.block.clear();
         self.ends.clear();
+        self.replacing = 0;
+        self.removed.clear();
     }
 
     /// Adds `name=value`. Control characters in the value are left out: programs, and the shells
@@ -38,8 +44,43 @@ impl Variables {
         self.ends.push(self.block.len());
     }
 
-    /// The strings, in the order in which they were added.
+    /// As [`Variables::push`], in place of a variable of the same name that the service has. Before
+    /// all that are pushed.
+    pub fn replace(&mut self, name: &str, value: impl fmt::Display) {
+        self.push(name, value);
+        self.replacing = self.ends.len();
+    }
+
+    /// Takes a variable away that the service has. Before all that are pushed.
+    pub fn remove(&mut self, name: &str) {
+        self.removed.push(self.ends.len());
+        self.replace(name, "");
+    }
+
+    /// Those that were added by [`Variables::replace`] and [`Variables::remove`].
+    pub fn replacing(&self) -> impl Iterator<Item = &CStr> {
+        self.all().take(self.replacing)
+    }
+
+    /// Whether one of those has the same name as `NAME=value`.
+    pub fn replaces(&self, variable: &CStr) -> bool {
+        let name = |text: &CStr| {
+            let bytes = text.to_bytes();
+            bytes.iter().position(|byte| *byte == b'=').unwrap_or(bytes.len())
+        };
+        let length = name(variable);
+        self.replacing().any(|own| {
+            name(own) == length && own.to_bytes()[..length] == variable.to_bytes()[..length]
+        })
+    }
+
+    /// What a program gets, in the order in which it was added.
     pub fn iter(&self) -> impl Iterator<Item = &CStr> {
+        let kept = |(at, text)| (!self.removed.contains(&at)).then_some(text);
+        self.all().enumerate().filter_map(kept)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &CStr> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).filter_map(|(start, end)| {
             // Never an error: `push` puts one NUL at the end and none before it.
@@ -51,6 +92,32 @@ impl Variables {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_may_stand_in_for_a_variable_of_the_service() {
+        let mut variables = Variables::default();
+        variables.replace("PATH", "/rule");
+        variables.push("PROTO", "TCP");
+        assert!(variables.replaces(c"PATH=/usr/bin") && variables.replaces(c"PATH="));
+        assert!(!variables.replaces(c"PATHS=/usr/bin") && !variables.replaces(c"PAT=x"));
+        assert!(!variables.replaces(c"PROTO=mine"));
+        variables.clear();
+        assert!(!variables.replaces(c"PATH=/usr/bin"));
+    }
+
+    #[test]
+    fn a_rule_may_take_a_variable_away() {
+        let mut variables = Variables::default();
+        variables.replace("A", "1");
+        variables.remove("LANG");
+        variables.replace("B", "2");
+        variables.push("PROTO", "TCP");
+        assert!(variables.replaces(c"LANG=C") && variables.replaces(c"B="));
+        assert_eq!(variables.iter().collect::<Vec<_>>(), [c"A=1", c"B=2", c"PROTO=TCP"]);
+        variables.clear();
+        variables.push("LANG", "C");
+        assert_eq!(variables.iter().collect::<Vec<_>>(), [c"LANG=C"]);
+    }
 
     #[test]
     fn control_characters_never_reach_a_variable() {

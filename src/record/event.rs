@@ -142,6 +142,10 @@ events! {
     CONTROL_UNCHANGED = 4006 Warn "The control endpoint changes only when the daemon is started again";
     /// Somebody asked an `inetd serve` to reload.
     NOTHING_TO_RELOAD = 4007 Warn "This daemon has no configuration file: there is nothing to reload";
+    /// A file of rules (`access`, `tcp_wrappers`) says something else than before, and that holds now.
+    RULES_READ = 4008 Info "Read changed rules";
+    /// A file of rules cannot be read, or not in time, or cannot be used. What it said before still holds, and it is tried again with later connections.
+    RULES_UNUSABLE = 4009 Error "Changed rules cannot be used, the old ones hold";
 
     /// Everybody can change a file of the configuration, or replace it in its folder, and so run any program with the rights of the daemon.
     OPEN_CONFIG = 5001 Warn "Everybody can change the configuration";

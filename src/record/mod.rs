@@ -17,6 +17,7 @@ use self::log::{Field, Log, Value};
 use self::throttle::Throttle;
 use crate::admission::Refusal;
 use crate::admission::rate::Rate;
+use crate::admission::tables::watched::Look;
 use crate::config::Target;
 use crate::listener::endpoint::Address;
 use crate::session::SessionId;
@@ -119,6 +120,19 @@ impl Recorder {
     pub fn too_fast(&self, subject: Subject<'_>, rate: Rate, pause: Duration) {
         let fields = [("rate", Value::Text(&rate)), ("pause", Value::Seconds(pause))];
         self.limited(&self.pauses, event::RATE_EXCEEDED, subject, &fields);
+    }
+
+    /// Files of rules were looked at, and something was found.
+    pub fn looked(&self, look: &Look) {
+        let (event, found) = match look {
+            Look::New(found) => (event::RULES_READ, found),
+            Look::Failed(found) => (event::RULES_UNUSABLE, found),
+        };
+        let mut fields = vec![("file", Value::Text(&found.place))];
+        fields.extend(found.remark.as_ref().map(|remark| ("remark", Value::Text(remark))));
+        if self.pauses.pass(Instant::now()).is_some() {
+            self.log.event(event, &fields);
+        }
     }
 
     /// A program could not be started.

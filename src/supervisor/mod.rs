@@ -16,6 +16,8 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use self::listeners::{Listeners, PendingId};
 use self::timers::Timers;
+use crate::admission::Ask;
+use crate::admission::tables::watched::Look;
 use crate::config::{Config, Control, Report, Tree};
 use crate::control::server::Server;
 use crate::control::{Action, Command};
@@ -198,9 +200,9 @@ impl Supervisor {
             Notice::Lingering(ended) => {
                 self.timers.add(Instant::now() + LINGER, Timer::Linger(ended, LINGER));
             }
-            Notice::Lookup(arrival) if self.stopping => drop(arrival),
-            Notice::Lookup(arrival) => {
-                drop(tokio::spawn(look_up(Arc::clone(&self.front), arrival)));
+            Notice::FindOut(..) if self.stopping => {}
+            Notice::FindOut(arrival, ask) => {
+                drop(tokio::spawn(find_out(Arc::clone(&self.front), arrival, ask)));
             }
             Notice::Farewell(farewell) => {
                 self.timers.add(Instant::now() + FAREWELL, Timer::Farewell(farewell));
@@ -425,8 +427,17 @@ impl Supervisor {
     }
 }
 
-/// Looks up the names of a connection, which then goes on.
-async fn look_up(front: Arc<Front>, mut arrival: Box<Arrival>) {
-    arrival.names = front.names.ask_both(&arrival.peer, &arrival.local).await;
+/// Finds out what a decision about a connection depends on. Then it goes on.
+async fn find_out(front: Arc<Front>, mut arrival: Box<Arrival>, ask: Ask) {
+    match ask {
+        Ask::Names => {
+            arrival.names = Some(front.names.ask_both(&arrival.peer, &arrival.local).await);
+        }
+        Ask::Tables => {
+            let (setup, recorder) = (Arc::clone(&arrival.setup), Arc::clone(&front));
+            let tell = move |look: &Look| recorder.recorder.looked(look);
+            setup.config.gate.look_at_tables(tell).await;
+        }
+    }
     front.again(Next::Decide(arrival));
 }

@@ -1,5 +1,7 @@
 //! The `[daemon]` table.
 
+use std::path::PathBuf;
+
 use super::check::Check;
 use super::draft::MOST_SESSIONS;
 use super::log;
@@ -15,6 +17,8 @@ pub(super) fn default(origin: Origin) -> Daemon {
     Daemon {
         control: if origin == Origin::CommandLine { Control::Off } else { Control::Default },
         max_sessions: (origin != Origin::Classic).then_some(4096),
+        hosts_allow: None,
+        hosts_deny: None,
         log: Log::default(),
     }
 }
@@ -45,9 +49,16 @@ pub(super) fn read(
                     daemon.max_sessions = Some(max).filter(|max| *max > 0);
                 }
             }
+            "hosts_allow" => daemon.hosts_allow = path(&mut check, sources),
+            "hosts_deny" => daemon.hosts_deny = path(&mut check, sources),
             _ => log::read(&mut daemon.log, sources, &mut check),
         }
     }
+}
+
+fn path(check: &mut Check<'_>, sources: &Sources) -> Option<PathBuf> {
+    let text = check.text()?;
+    Some(sources.get(text.span.file).base.join(text.value))
 }
 
 /// What the table says about the control endpoint, whatever is wrong with the rest.

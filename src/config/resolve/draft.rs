@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::check::Check;
+use super::tables::{self, Asked};
 use super::{admission, limits, words};
 use crate::admission::Gate;
 use crate::config::keys::Key;
@@ -42,8 +43,10 @@ pub(super) struct Draft {
     pub(super) tree: Tree,
     pub(super) allow: Vec<Spanned<String>>,
     pub(super) deny: Vec<Spanned<String>>,
+    pub(super) access: Option<Spanned<String>>,
+    pub(super) tcp_wrappers: Asked,
     pub(super) max_sessions: Option<u32>,
-    /// Without the rules, which are `allow` and `deny` here.
+    /// Without the rules and tables, which are not read yet.
     pub(super) gate: Gate,
     pub(super) session_timeout: Option<Duration>,
     pub(super) stop_timeout: Duration,
@@ -88,6 +91,8 @@ impl Draft {
             tree: Tree::Kill,
             allow: Vec::new(),
             deny: Vec::new(),
+            access: None,
+            tcp_wrappers: Asked::Nobody,
             max_sessions: (origin != Origin::Classic).then_some(512),
             gate: Gate::default(),
             session_timeout: None,
@@ -173,6 +178,8 @@ impl Draft {
             Key::Rate => self.gate.rate = admission::rate(check)?,
             Key::RatePerSource => self.gate.rate_per_source = admission::rate(check)?,
             Key::Resolve => self.gate.resolve = check.boolean()?,
+            Key::Access => self.access = Some(check.text()?),
+            Key::TcpWrappers => self.tcp_wrappers = tables::asked(check)?,
             Key::Sensor => self.gate.sensor = Some(check.duration(Duration::ZERO..=YEAR, false)??),
             Key::AccessTimes => self.gate.schedule = Some(admission::schedule(check)?),
             Key::MaxLoad => self.gate.max_load = admission::load(check)?,

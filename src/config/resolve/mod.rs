@@ -18,6 +18,7 @@ mod peers;
 mod program;
 mod relay;
 mod rpc;
+mod tables;
 mod words;
 mod work;
 
@@ -67,6 +68,7 @@ pub(crate) fn resolve(
         conflicts: Conflicts::default(),
         rules: HashMap::new(),
         mux: MuxNames::default(),
+        tables: tables::Tables::default(),
     };
     for layer in &layers {
         // A default that no service uses is looked at, too.
@@ -78,7 +80,8 @@ pub(crate) fn resolve(
         daemon::read(&mut daemon, &written.value, &resolver.sources, &mut resolver.problems);
     }
     resolver.names_are_unique(&services);
-    let resolved: Vec<_> = services.iter().map(|service| resolver.service(service)).collect();
+    let resolved: Vec<_> =
+        services.iter().map(|service| resolver.service(service, &daemon)).collect();
     resolver.mux_has_a_listener();
     let Resolver { sources, problems, .. } = resolver;
     let report = Report::new(problems, &sources);
@@ -108,10 +111,11 @@ struct Resolver {
     conflicts: Conflicts,
     rules: access::Known,
     mux: MuxNames,
+    tables: tables::Tables,
 }
 
 impl Resolver {
-    fn service(&mut self, raw: &RawService) -> Option<Arc<ServiceConfig>> {
+    fn service(&mut self, raw: &RawService, daemon: &super::Daemon) -> Option<Arc<ServiceConfig>> {
         self.check_name(raw);
         let mut draft = Draft::new(raw.origin);
         for layer in outermost_first(raw.layer.as_deref()) {
@@ -127,8 +131,10 @@ impl Resolver {
         self.not_of_datagrams(&draft, &listen);
         self.registering(&draft, &listen);
         self.relaying(raw, &draft, &listen);
-        let mut gate = Gate { rules: self.rules(&draft), ..draft.gate.clone() };
+        let (rules, access) = (self.rules(&draft), self.access(&draft));
         let work = self.work(raw, &draft)?;
+        let wrappers = self.wrappers(&draft, daemon, &raw.name.value, &work);
+        let mut gate = Gate { rules, access, wrappers, ..draft.gate.clone() };
         self.datagrams(&draft, &listen, &work, &mut gate);
         self.multiplexing(raw, &draft, (&listen, &mux), &work);
         let relayed = !matches!(&work, Work::Program(program) if program.io == Io::Socket);

@@ -1,6 +1,7 @@
 //! Whether the keys about peers can be obeyed where a service listens.
 
 use super::draft::Draft;
+use super::tables::Asked;
 use super::{Resolver, is_pipe};
 use crate::config::keys::Key;
 use crate::config::raw::RawService;
@@ -10,10 +11,12 @@ use crate::listener::endpoint::Endpoint;
 use crate::sys::{FAMILY, Family};
 
 /// Keys about the addresses of peers.
-const OF_PEERS: [Key; 7] = [
+const OF_PEERS: [Key; 9] = [
     Key::Allow,
     Key::Deny,
     Key::Resolve,
+    Key::Access,
+    Key::TcpWrappers,
     Key::MaxPerSource,
     Key::SourcePrefix,
     Key::RatePerSource,
@@ -122,6 +125,8 @@ impl Resolver {
             (Key::Allow, true),
             (Key::Deny, true),
             (Key::Resolve, draft.gate.resolve),
+            (Key::Access, true),
+            (Key::TcpWrappers, draft.tcp_wrappers != Asked::Nobody),
             (Key::MaxPerSource, draft.gate.max_per_source.is_some()),
             (Key::RatePerSource, draft.gate.rate_per_source.is_some()),
             (Key::Banner, draft.gate.banner.is_some()),
@@ -148,6 +153,18 @@ impl Resolver {
                 draft.gate.resolve,
                 "a datagram does not wait for a name server",
                 "use rules with addresses, or a service of its own for tcp://",
+            ),
+            (
+                Key::Access,
+                draft.access.is_some(),
+                "a datagram waits neither for the disk nor for a name server",
+                "use `allow` and `deny`, or a service of its own for tcp://",
+            ),
+            (
+                Key::TcpWrappers,
+                draft.tcp_wrappers != Asked::Nobody,
+                "a datagram waits neither for the disk nor for a name server",
+                "use `allow` and `deny`, or a service of its own for tcp://",
             ),
             (
                 Key::Sensor,

@@ -174,7 +174,8 @@ pub fn spawn(
         scratch.pointers.extend(program.argv.iter().map(|text| text.as_ptr()));
         scratch.pointers.push(ptr::null());
         let environment_at = scratch.pointers.len();
-        scratch.pointers.extend(program.environment.iter().map(|text| text.as_ptr()));
+        let own = program.environment.iter().filter(|text| !variables.replaces(text));
+        scratch.pointers.extend(own.map(|text| text.as_ptr()));
         scratch.pointers.extend(variables.iter().map(std::ffi::CStr::as_ptr));
         if matches!(stdio, Stdio::Connection(_) | Stdio::Listener(_)) {
             scratch.pointers.push(c"Inetd_SOCK=0".as_ptr());

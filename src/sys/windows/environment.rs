@@ -39,17 +39,21 @@ impl Environment {
         Ok(Self { entries })
     }
 
-    /// The block with the facts of one connection and its socket, if there is one. A variable that the service
-    /// sets itself wins over a fact of the same name.
+    /// The block with the facts of one connection and its socket, if there is one. A variable that
+    /// the service sets itself wins over a fact of the same name, unless that is there to replace it.
     pub(super) fn block(&self, variables: &Variables, socket: Option<u64>) -> Vec<u16> {
         let mut facts: Vec<Entry> =
             variables.iter().filter_map(|text| Entry::split(&text.to_string_lossy())).collect();
+        let replacing = variables.replacing();
+        let replacing: Vec<Entry> =
+            replacing.filter_map(|text| Entry::split(&text.to_string_lossy())).collect();
         facts.extend(socket.and_then(|value| Entry::split(&format!("Inetd_SOCK={value}"))));
         facts.sort_by(Entry::compare);
         facts.dedup_by(|later, earlier| later.compare(earlier).is_eq());
 
         let mut block = Vec::new();
-        let mut own = self.entries.iter().peekable();
+        let is_kept = |entry: &&Entry| !replacing.iter().any(|name| name.compare(entry).is_eq());
+        let mut own = self.entries.iter().filter(is_kept).peekable();
         for fact in &facts {
             let mut is_set = false;
             while let Some(entry) = own.next_if(|entry| entry.compare(fact).is_le()) {
@@ -152,6 +156,16 @@ mod tests {
         facts.push("A", "=x=");
         let block = strings(&own.block(&facts, Some(312)));
         assert_eq!(block, ["A==x=", "INETD_SOCK=7", "Proto=mine"]);
+    }
+
+    #[test]
+    fn a_rule_may_take_away_what_the_service_sets() {
+        let own = environment(&[("Lang", "C"), ("PATH", "p"), ("ZONE", "z")]).unwrap();
+        let mut facts = Variables::default();
+        facts.remove("LANG");
+        facts.remove("zone");
+        facts.replace("A", "1");
+        assert_eq!(strings(&own.block(&facts, None)), ["A=1", "PATH=p"]);
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod selftest;
 mod signals;
 mod splice;
 mod storm;
+mod tables;
 mod tcpmux;
 mod terminal;
 mod unix_sockets;

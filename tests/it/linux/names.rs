@@ -66,3 +66,26 @@ fn a_resolver_that_hangs_holds_up_nobody_else() {
     assert_eq!(daemon.records(51, "REFUSE").len(), 51);
     assert_eq!(daemon.stop().code, 0);
 }
+
+// hosts_access(5): "PARANOID: Matches any host whose name does not match its address."
+#[test]
+fn tcp_wrappers_tell_a_liar_from_one_without_a_name() {
+    let config = service("hello", &probe(&["cat"]), "tcp_wrappers = true");
+    let start = Start::run(&config).daemon("hosts_allow = 'allow'\nhosts_deny = 'deny'");
+    let hosts = start.folder().join("hosts");
+    std::fs::write(&hosts, "127.0.0.2 liar.example.org 192.0.2.1\n127.0.0.3 good.example.org\n")
+        .unwrap();
+    std::fs::write(start.folder().join("deny"), "ALL: PARANOID .example.org\n").unwrap();
+    let start = start.env("LD_PRELOAD", &preload("hosts.c"));
+    let daemon = start.env("HOSTS_OF_TEST", hosts.to_str().unwrap()).ready();
+    let from = |source| Client::connect_from(source, daemon.address("hello"));
+    from("127.0.0.2").closed();
+    from("127.0.0.3").closed();
+    let mut nameless = from("127.0.0.4");
+    nameless.send(b"hello");
+    nameless.half_close();
+    assert_eq!(nameless.rest(), "hello");
+    let reasons: Vec<_> =
+        daemon.records(2, "REFUSE").iter().map(|r| r["reason"].to_owned()).collect();
+    assert_eq!(reasons, ["libwrap"; 2]);
+}
