@@ -21,6 +21,7 @@ mod output;
 mod programs;
 mod real;
 mod rpc;
+mod rules;
 mod selftest;
 mod signals;
 mod splice;

@@ -16,13 +16,13 @@ use std::process::{Command, Stdio};
 use crate::harness::{Finished, Generated, Process, left_out};
 
 /// PATH with the folders of servers and of the clients that are plug-ins.
-fn search() -> OsString {
+pub(super) fn search() -> OsString {
     let path = std::env::var("PATH").unwrap_or_default();
     format!("{path}:/usr/sbin:/usr/local/sbin:/usr/lib/nagios/plugins").into()
 }
 
 /// Whether these programs are installed.
-fn installed(names: &[&str]) -> Option<()> {
+pub(super) fn installed(names: &[&str]) -> Option<()> {
     let search = search();
     let is_there = |name: &&&str| std::env::split_paths(&search).any(|f| f.join(name).exists());
     let missing: Vec<_> = names.iter().filter(|name| !is_there(name)).collect();
