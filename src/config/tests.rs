@@ -333,6 +333,9 @@ fn xinetd_is_read_with_its_defaults_and_folders() {
     let trap = service(&config, "trap");
     assert_eq!(trap.work, Work::Sensor);
     assert_eq!(trap.gate.sensor, Some(Duration::from_secs(365 * 24 * 3600)));
+    let wrapped = |name| service(&config, name).gate.wrappers.as_ref().map(|w| &*w.daemon);
+    let asked = ["upper", "tunnel", "trap", "echo-stream"].map(wrapped);
+    assert_eq!(asked, [Some("upper"), Some("tunnel"), None, Some("echo")]);
     let echo = service(&config, "echo-stream");
     assert_eq!(listens(echo), ["tcp://0.0.0.0:7"]);
     assert_eq!(echo.work, Work::Builtin(Builtin::Echo));

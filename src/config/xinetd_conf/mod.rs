@@ -6,6 +6,7 @@ mod attributes;
 mod listen;
 mod service;
 mod syntax;
+mod wrappers;
 
 use std::path::{Path, PathBuf};
 

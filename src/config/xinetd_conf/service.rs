@@ -1,8 +1,8 @@
 //! Translates the attributes of one entry into the keys of a service.
 
-use super::access;
 use super::attributes::{Given, Settings};
 use super::syntax::Word;
+use super::{access, wrappers};
 use crate::config::keys::Key;
 use crate::config::raw::{Data, Entry, Origin, RawService, Value};
 use crate::config::report::Problem;
@@ -79,6 +79,7 @@ impl Translation<'_> {
             self.environment();
         }
         self.admission();
+        wrappers::translate(self.name, self.settings, self.problems, &mut self.entries);
         self.log();
     }
 
