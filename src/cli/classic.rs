@@ -161,9 +161,9 @@ impl Classic {
                 self.level = Some(Level::Debug);
             }
             'e' | 'f' | 'i' => self.foreground = true,
-            'E' => self.set(ClassicSetting::PassEnv, "-E", word)?,
-            'w' => self.set(ClassicSetting::Wrappers, "-w", word)?,
-            'W' => self.set(ClassicSetting::InternalWrappers, "-W", word)?,
+            'E' => self.set(ClassicSetting::PassEnv, word),
+            'w' => self.set(ClassicSetting::Wrappers, word),
+            'W' => self.set(ClassicSetting::InternalWrappers, word),
             // `l`: "log all successful connections". Every START is in the log anyway.
             _ => {}
         }
@@ -190,15 +190,12 @@ impl Classic {
                 return Ok(());
             }
         };
-        self.set(setting, &flag, word)
+        self.set(setting, word);
+        Ok(())
     }
 
-    fn set(&mut self, setting: ClassicSetting, flag: &str, word: usize) -> Result<(), String> {
-        if let Some(obstacle) = setting.obstacle() {
-            return Err(format!("{flag} cannot be honoured: {obstacle}"));
-        }
+    fn set(&mut self, setting: ClassicSetting, word: usize) {
         self.flags.settings.push((setting, word));
-        Ok(())
     }
 
     /// The long options of GNU inetutils, and those of `inetd run`.
@@ -219,10 +216,10 @@ impl Classic {
             "debug" => self.plain('d', word)?,
             // Programs always have these variables.
             "environment" => {}
-            "resolve" => self.set(ClassicSetting::Resolve, "--resolve", word)?,
+            "resolve" => self.set(ClassicSetting::Resolve, word),
             "rate" => {
                 let value = value()?;
-                self.set(ClassicSetting::Rate(number("--rate", &value)?), "--rate", word)?;
+                self.set(ClassicSetting::Rate(number("--rate", &value)?), word);
             }
             "pidfile" => self.pid_file = Some(value()?.into()),
             "control" => self.control = Some(value()?),
@@ -453,10 +450,6 @@ mod tests {
         ] {
             let error = inetd(&words(line)).unwrap_err();
             assert!(error.starts_with(expected), "{error}");
-        }
-        if let Some(obstacle) = ClassicSetting::Wrappers.obstacle() {
-            let error = inetd(&words("inetd -w")).unwrap_err();
-            assert!(error.ends_with(obstacle), "{error}");
         }
     }
 }

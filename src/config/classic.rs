@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::keys::{Availability, Key};
+use super::keys::Key;
 use super::raw::{Data, Entry, Origin, Raw, RawService};
 use super::report::Problem;
 use super::source::{Source, Span, Spanned};
@@ -89,16 +89,6 @@ impl ClassicFlags {
 }
 
 impl ClassicSetting {
-    /// Why the flag cannot be honoured, and what to do; `None` if it can.
-    pub fn obstacle(&self) -> Option<&'static str> {
-        let needs_wrappers = matches!(self, Self::Wrappers | Self::InternalWrappers);
-        let has_none = Key::TcpWrappers.info().availability == Availability::Later;
-        (needs_wrappers && has_none).then_some(
-            "hosts.allow and hosts.deny are not available in this version: \
-             use allow and deny in an inetd.toml, which `inetd convert` makes",
-        )
-    }
-
     fn entries(&self, service: &RawService, at: Span, entries: &mut Vec<Entry>) {
         let written = |key| service.entries.iter().any(|entry| entry.key == key);
         let waits = service

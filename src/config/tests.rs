@@ -344,6 +344,34 @@ fn xinetd_is_read_with_its_defaults_and_folders() {
     assert_eq!(names(&folder.unwrap().0), ["echo-stream", "second"]);
 }
 
+// inetd(8) of FreeBSD: "-w Turn on TCP Wrapping for external services. -W Turn on TCP Wrapping for
+// internal services which are built in to inetd."
+#[test]
+fn the_flags_of_freebsd_wrap_programs_and_built_in_services() {
+    if FAMILY == Family::Windows {
+        return; // There are no such files.
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inetd.conf");
+    let lines = "7001 stream tcp nowait root /bin/sh sh\n\
+                 daytime stream tcp nowait root internal\n\
+                 7003 stream tcp wait root /bin/sh sh\n";
+    std::fs::write(&path, lines).unwrap();
+    let wrapped = |setting| {
+        let words = ["inetd", "-x"].map(str::to_owned).to_vec();
+        let flags = ClassicFlags { words, settings: vec![(setting, 1)] };
+        let loaded = load_classic(&path, FileFormat::Freebsd, Purpose::Check, &flags);
+        let config = loaded.unwrap().0;
+        let daemon = |service: &Arc<ServiceConfig>| {
+            service.gate.wrappers.as_ref().map(|wrapped| wrapped.daemon.to_string())
+        };
+        config.services.iter().map(daemon).collect::<Vec<_>>()
+    };
+    assert_eq!(wrapped(ClassicSetting::Wrappers), [Some("sh".to_owned()), None, None]);
+    let internal = wrapped(ClassicSetting::InternalWrappers);
+    assert_eq!(internal, [None, Some("daytime".to_owned()), None]);
+}
+
 #[test]
 fn a_folder_is_read_in_order() {
     let folder = tempfile::tempdir().unwrap();
