@@ -176,17 +176,23 @@ impl Front {
     }
 
     /// Starts the threads: one for each processor, so that programs start on all of them, and one
-    /// more, which accepts and reaps while the others wait for programs to be loaded.
+    /// more, which accepts while the others wait for programs to be loaded. Where the ends of
+    /// programs are told apart, a further one reaps.
     pub fn start(self: &Arc<Self>) -> io::Result<()> {
         let threads = std::thread::available_parallelism().map_or(2, |n| n.get() + 1);
         for _ in 0..threads {
-            let front = Arc::clone(self);
-            std::thread::Builder::new()
-                .name("front".into())
-                .stack_size(256 * 1024)
-                .spawn(move || front.run())?;
+            self.start_thread("front", Poller::wait)?;
+        }
+        if Poller::ENDS_APART {
+            self.start_thread("reap", Poller::wait_for_end)?;
         }
         Ok(())
+    }
+
+    fn start_thread(self: &Arc<Self>, name: &str, wait: Wait) -> io::Result<()> {
+        let front = Arc::clone(self);
+        let thread = std::thread::Builder::new().name(name.into()).stack_size(256 * 1024);
+        thread.spawn(move || front.run(wait)).map(drop)
     }
 
     /// Adds a bound listener and lets it accept.
@@ -244,9 +250,9 @@ impl Front {
         }
     }
 
-    fn run(self: &Arc<Self>) {
+    fn run(self: &Arc<Self>, wait: Wait) {
         loop {
-            let token = match self.poller.wait() {
+            let token = match wait(&self.poller) {
                 Ok(token) => Token::from(token),
                 Err(error) => {
                     let fields = [("error", Value::Text(&error))];
@@ -311,6 +317,9 @@ impl Front {
         lock(&self.listeners).get(&id).cloned()
     }
 }
+
+/// How a thread waits for what it deals with next.
+type Wait = fn(&Poller) -> io::Result<u64>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

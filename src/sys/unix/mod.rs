@@ -1,5 +1,6 @@
 //! Linux.
 
+mod children;
 pub mod clock;
 pub mod control;
 pub mod desktop;

@@ -2,6 +2,8 @@
 //!
 //! Every registration is one-shot: an event is given to exactly one thread, and the socket stays
 //! quiet until it is armed again. So "do not listen for now" is simply "do not arm".
+//!
+//! The ends of programs have a queue of their own, [`Poller::wait_for_end`].
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,6 +13,9 @@ use std::sync::{Mutex, PoisonError};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
+use rustix::process::Pid;
+
+use super::children::Children;
 
 /// Epoll data of the eventfd behind [`Poller::post`]. Tokens never have this value.
 const POSTED: u64 = u64::MAX;
@@ -22,16 +27,20 @@ pub struct Poller {
     /// Counts the entries of `posted` (`EFD_SEMAPHORE`), so that each post wakes one thread.
     semaphore: OwnedFd,
     posted: Mutex<VecDeque<u64>>,
+    children: Children,
 }
 
 impl Poller {
+    /// Whether a thread has to wait for the ends of programs.
+    pub const ENDS_APART: bool = true;
+
     /// A new, empty queue.
     pub fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK | EventfdFlags::SEMAPHORE;
         let semaphore = eventfd(0, flags)?;
         epoll::add(&epoll, &semaphore, EventData::new_u64(POSTED), EventFlags::IN)?;
-        Ok(Self { epoll, semaphore, posted: Mutex::default() })
+        Ok(Self { epoll, semaphore, posted: Mutex::default(), children: Children::default() })
     }
 
     /// Waits for one event and gives its token. Any number of threads may wait.
@@ -58,6 +67,17 @@ impl Poller {
         }
     }
 
+    /// Waits for the end of one program and gives its token. One thread may wait, after
+    /// [`super::startup::prepare`]; the program has to be reaped before it waits again.
+    pub fn wait_for_end(&self) -> io::Result<u64> {
+        self.children.wait_for_end()
+    }
+
+    /// The end of a program shall be told.
+    pub(super) fn watch_child(&self, pid: Pid, token: u64) {
+        self.children.watch(pid, token);
+    }
+
     /// Gives `token` to one waiting thread.
     pub fn post(&self, token: u64) -> io::Result<()> {
         self.lock().push_back(token);
@@ -68,12 +88,6 @@ impl Poller {
     /// Adds a descriptor, quiet until it is armed.
     pub(super) fn add(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
         Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token), EventFlags::ONESHOT)?)
-    }
-
-    /// Adds a descriptor, armed for one event.
-    pub(super) fn add_armed(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
-        let flags = EventFlags::IN | EventFlags::ONESHOT;
-        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token), flags)?)
     }
 
     /// Arms an added descriptor for one event; if it is ready already, the event comes at once.

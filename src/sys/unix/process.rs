@@ -2,13 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus};
 
+use super::children::Starting;
 use super::poll::Poller;
 use crate::sys::ExitStatus;
 
@@ -16,14 +18,14 @@ use crate::sys::ExitStatus;
 #[derive(Debug)]
 pub struct Child {
     pid: Pid,
-    pidfd: OwnedFd,
+    starting: Starting,
     /// It controls a terminal.
     terminal: bool,
 }
 
 impl Child {
-    pub(super) fn new(pid: Pid, pidfd: OwnedFd, terminal: bool) -> Self {
-        Self { pid, pidfd, terminal }
+    pub(super) fn new(pid: Pid, starting: Starting, terminal: bool) -> Self {
+        Self { pid, starting, terminal }
     }
 
     /// The process id.
@@ -31,9 +33,12 @@ impl Child {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// Asks for one event when the program has ended; at once if it has already.
+    /// Asks for one event when the program has ended; at once if it has already. Once, and on the
+    /// thread that has started it. It cannot fail here.
     pub fn watch(&self, poller: &Poller, token: u64) -> io::Result<()> {
-        poller.add_armed(&self.pidfd, token)
+        poller.watch_child(self.pid, token);
+        self.starting.store(0, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Kills what the program left in its process group. Call it after the program's end and
@@ -48,17 +53,19 @@ impl Child {
     pub fn reap(&self) -> Option<ExitStatus> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         let status = loop {
-            match rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options) {
+            match rustix::process::waitid(WaitId::Pid(self.pid), options) {
                 Err(Errno::INTR) => {}
                 Ok(status) => break status?,
                 Err(_) => return Some(ExitStatus::Unknown),
             }
         };
-        Some(match (status.exit_status(), status.terminating_signal()) {
-            (Some(code), _) => ExitStatus::Code(code.unsigned_abs()),
-            (None, Some(signal)) => ExitStatus::Signal(signal),
-            (None, None) => ExitStatus::Unknown,
-        })
+        Some(status_of(&status))
+    }
+
+    /// Takes the status of a child that could not become the program.
+    pub(super) fn reap_failed(&self) {
+        self.wait();
+        self.starting.store(0, Ordering::SeqCst);
     }
 
     /// Whether nothing of the process group is left. For use after [`Child::reap`], until it is
@@ -78,9 +85,10 @@ impl Child {
         rustix::process::test_kill_process_group(self.pid) == Err(Errno::SRCH)
     }
 
-    /// What it takes to ask the program to stop, also after it was reaped.
+    /// What it takes to ask the program to stop, for use also after it was reaped.
+    /// Call it before [`Child::reap`].
     pub fn stopper(&self) -> io::Result<Stopper> {
-        let pidfd = self.pidfd.try_clone()?;
+        let pidfd = rustix::process::pidfd_open(self.pid, PidfdFlags::empty())?;
         Ok(Stopper { pidfd, pid: self.pid, terminal: self.terminal })
     }
 
@@ -92,8 +100,21 @@ impl Child {
 
     /// Waits for the end of the program, which must be near.
     pub fn wait(&self) -> ExitStatus {
-        has_ended(&self.pidfd, Wait::Yes);
-        self.reap().unwrap_or(ExitStatus::Unknown)
+        loop {
+            match rustix::process::waitid(WaitId::Pid(self.pid), WaitIdOptions::EXITED) {
+                Err(Errno::INTR) => {}
+                Ok(Some(status)) => return status_of(&status),
+                Ok(None) | Err(_) => return ExitStatus::Unknown,
+            }
+        }
+    }
+}
+
+fn status_of(status: &WaitIdStatus) -> ExitStatus {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => ExitStatus::Code(code.unsigned_abs()),
+        (None, Some(signal)) => ExitStatus::Signal(signal),
+        (None, None) => ExitStatus::Unknown,
     }
 }
 
@@ -108,7 +129,7 @@ pub struct Stopper {
 impl Stopper {
     /// Asks the program to stop: SIGTERM to its process group.
     pub fn terminate(&self) {
-        if has_ended(&self.pidfd, Wait::No) {
+        if self.has_ended() {
             return; // It may be reaped, and its number somebody else's.
         }
         rustix::process::kill_process_group(self.pid, Signal::TERM).ok();
@@ -119,25 +140,14 @@ impl Stopper {
         // A stopped process would never see it.
         rustix::process::kill_process_group(self.pid, Signal::CONT).ok();
     }
-}
 
-#[derive(Clone, Copy)]
-enum Wait {
-    Yes,
-    No,
-}
-
-fn has_ended(pidfd: &OwnedFd, wait: Wait) -> bool {
-    let mut event = [PollFd::new(pidfd, PollFlags::IN)];
-    let now = Timespec::default();
-    let timeout = match wait {
-        Wait::Yes => None,
-        Wait::No => Some(&now),
-    };
-    loop {
-        match rustix::event::poll(&mut event, timeout) {
-            Err(Errno::INTR) => {}
-            other => return other == Ok(1),
+    fn has_ended(&self) -> bool {
+        let mut event = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        loop {
+            match rustix::event::poll(&mut event, Some(&Timespec::default())) {
+                Err(Errno::INTR) => {}
+                other => return other == Ok(1),
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Signals as a queue: they are blocked everywhere and read from a signalfd(2), so no handler
-//! ever runs, in the daemon or in a child that still shares its memory.
+//! ever runs, in the daemon or in a child that still shares its memory. SIGCHLD is blocked as well,
+//! and the thread that wants to know of the ends of programs takes it with sigtimedwait(2).
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -20,16 +21,36 @@ pub struct Signals {
 
 /// Blocks the signals in this thread and in all that it will start.
 pub(super) fn block() -> io::Result<()> {
-    let set = set();
+    let [request, child] = [SIGNALS.as_slice(), &[libc::SIGCHLD]].map(set);
+    block_set(&request)?;
+    block_set(&child)
+}
+
+fn block_set(set: &libc::sigset_t) -> io::Result<()> {
     // SAFETY: the set is initialised; the old mask is not asked for.
-    let error = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
+    let error = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set, ptr::null_mut()) };
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+/// Waits until a child has ended since the last call, or is about to be seen as ended.
+pub(super) fn wait_for_child() -> io::Result<()> {
+    let child = set(&[libc::SIGCHLD]);
+    loop {
+        // SAFETY: the set is initialised; what is known of the signal is not asked for.
+        if unsafe { libc::sigwaitinfo(&raw const child, ptr::null_mut()) } >= 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
 }
 
 impl Signals {
     /// For use inside the tokio runtime, after [`super::startup::prepare`].
     pub fn new() -> io::Result<Self> {
-        let set = set();
+        let set = set(&SIGNALS);
         // SAFETY: the set is initialised; -1 asks for a new descriptor.
         let fd =
             unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
@@ -58,13 +79,13 @@ impl Signals {
     }
 }
 
-fn set() -> libc::sigset_t {
+fn set(signals: &[libc::c_int]) -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
     // SAFETY: sigemptyset initialises the set and cannot fail for a valid pointer.
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };
     // SAFETY: initialised by the line above.
     let mut set = unsafe { set.assume_init() };
-    for signal in SIGNALS {
+    for &signal in signals {
         // SAFETY: the set is initialised and the signal numbers are valid.
         unsafe { libc::sigaddset(&raw mut set, signal) };
     }

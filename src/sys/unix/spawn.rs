@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::ffi::{CString, OsStr, OsString, c_char, c_int, c_long, c_void};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::ptr;
@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::process::Pid;
 
+use super::children;
 use super::pipe;
 use super::process::Child;
 use super::socket::{Connection, ListenSocket};
@@ -201,7 +202,7 @@ pub fn spawn(
         match order.failure {
             None => Ok(child),
             Some((stage, errno)) => {
-                child.reap();
+                child.reap_failed();
                 Err(SpawnError { stage, error: io::Error::from_raw_os_error(errno) })
             }
         }
@@ -243,23 +244,22 @@ struct Order<'a> {
 fn clone(order: &mut Order<'_>, stack: &mut [u8]) -> io::Result<Child> {
     let top = stack.as_mut_ptr_range().end;
     let top = top.wrapping_sub(top.addr() % 16);
-    let mut pidfd: RawFd = -1;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let starting = children::starting();
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
     // SAFETY: the stack is ours, aligned and large enough for `child`; `order` outlives the child's
     // use of it, because CLONE_VFORK keeps this thread waiting until execve or _exit; `child` does
     // nothing that is forbidden in a process that shares our memory (see there). The kernel
-    // writes the pidfd through the pointer before clone returns (CLONE_PIDFD, clone(2)).
+    // writes the number of the child to `starting`, which lives for ever, before the child runs
+    // (CLONE_PARENT_SETTID, clone(2)).
     let pid = unsafe {
-        libc::clone(child, top.cast(), flags, ptr::from_mut(order).cast(), &raw mut pidfd)
+        libc::clone(child, top.cast(), flags, ptr::from_mut(order).cast(), starting.as_ptr())
     };
     if pid < 0 {
         return Err(io::Error::last_os_error());
     }
     // Never 0: that would be the child, which does not come here.
     let pid = Pid::from_raw(pid).unwrap_or(Pid::INIT);
-    // SAFETY: a new descriptor that nobody else owns.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    Ok(Child::new(pid, pidfd, order.terminal))
+    Ok(Child::new(pid, starting, order.terminal))
 }
 
 /// The child's side. It shares memory with the daemon, whose other threads run on: it makes raw

@@ -29,6 +29,9 @@ pub(super) struct Port {
 }
 
 impl Poller {
+    /// Whether a thread has to wait for the ends of programs.
+    pub const ENDS_APART: bool = false;
+
     /// A new, empty queue.
     pub fn new() -> io::Result<Self> {
         // Zero threads stands for the number of processors. A thread that is held up, for instance
@@ -55,6 +58,11 @@ impl Poller {
             )
         })?;
         u64::try_from(key).map_err(io::Error::other)
+    }
+
+    /// The ends of programs come through [`Poller::wait`].
+    pub fn wait_for_end(&self) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Gives `token` to one waiting thread.

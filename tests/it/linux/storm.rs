@@ -35,15 +35,15 @@ fn two_thousand_connections_leave_nothing_behind() {
 
 #[test]
 fn out_of_descriptors_is_a_pause_and_not_the_end() {
-    let config =
-        service("hold", &probe(&["hold"]), "") + &service("say", &probe(&["say", "x"]), "");
+    let config = service("hold", &probe(&["hold"]), "io = \"pipe\"")
+        + &service("say", &probe(&["say", "x"]), "");
     let daemon = Start::run(&config).ready();
     assert_eq!(daemon.ask("say", ""), "x\n");
     // The hard limit stays: not everybody may raise it again.
     let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
     let before = daemon.limit_descriptors(Rlimit { current: Some(64), maximum });
 
-    // Each session costs the daemon a descriptor, so not all of these can have one.
+    // A session that is relayed costs the daemon descriptors, so not all of these can have some.
     let mut clients: Vec<_> = (0..100).map(|_| daemon.connect("hold")).collect();
     daemon.log().wait_for("a word about it", |line| {
         line.contains("Too many open files") || line.contains("os error 24")

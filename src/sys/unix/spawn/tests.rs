@@ -3,11 +3,12 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::process::{WaitId, WaitIdOptions};
+
 use super::*;
 use crate::config::{Io, Limit, SocketOptions, Stderr, Tree};
 use crate::listener::endpoint::Endpoint;
 use crate::sys::ExitStatus;
-use crate::sys::poll::Poller;
 
 fn program(argv: &[&str]) -> Program {
     Program {
@@ -53,10 +54,7 @@ fn run(program: &Program) -> Result<(Child, String), SpawnError> {
 }
 
 fn ended(child: &Child) -> ExitStatus {
-    let poller = Poller::new().unwrap();
-    child.watch(&poller, 7).unwrap();
-    assert_eq!(poller.wait().unwrap(), 7);
-    child.reap().unwrap()
+    child.wait()
 }
 
 #[test]
@@ -122,9 +120,8 @@ fn a_wait_server_finds_the_listener_on_0_and_3() {
 fn what_it_leaves_in_its_group_is_killed() {
     let (child, text) =
         run(&program(&["/bin/sh", "-c", "sleep 1000 >&- 2>&- <&- & echo $!"])).unwrap();
-    let poller = Poller::new().unwrap();
-    child.watch(&poller, 1).unwrap();
-    poller.wait().unwrap();
+    let id = WaitId::Pid(Pid::from_raw(child.id().cast_signed()).unwrap());
+    rustix::process::waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
     child.kill_tree();
     child.reap().unwrap();
     let left = PathBuf::from(format!("/proc/{}/stat", text.trim()));
