@@ -136,12 +136,12 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
     // Before anybody can connect and be told of.
     supervisor.tell_start();
     supervisor.announce(pending);
-    startup::release_memory();
     supervisor.front.start()?;
     exposure::tell(&config, &supervisor.log);
     notify::ready(&supervisor.summary());
     let (command_sender, mut commands) = mpsc::channel::<Command>(16);
     let control = control.map(|control| control.start(command_sender.clone()));
+    startup::release_memory();
     loop {
         let next = supervisor.timers.next();
         let due = async {

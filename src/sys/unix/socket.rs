@@ -82,7 +82,7 @@ impl ListenSocket {
     /// Applies options that need no new socket: queue length, buffers, what connections inherit,
     /// owner and mode of the file.
     pub fn retune(&self, options: &SocketOptions) -> io::Result<()> {
-        tune(&self.socket, &self.local, options)?;
+        tune(&self.socket, &self.local, options, Tuned::Before)?;
         if let Some(file) = &self.file {
             file.set_owner_and_mode(options)?;
         }
@@ -187,6 +187,9 @@ impl ListenSocket {
     }
 
     fn read_local(&self, endpoint: &Endpoint) -> io::Result<Endpoint> {
+        if !endpoint.is_port_zero() {
+            return Ok(endpoint.clone());
+        }
         Ok(match (endpoint, self.socket.local_addr()?.as_socket()) {
             (Endpoint::Tcp { only_v6, .. }, Some(address)) => {
                 Endpoint::Tcp { address, only_v6: *only_v6 }
@@ -329,8 +332,7 @@ fn no_pipes() -> io::Error {
 /// A bound, non-blocking socket that does not listen yet, and the file that it has, if any.
 fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<(Socket, Option<SocketFile>)> {
     let kind = if endpoint.is_datagram() { Type::DGRAM } else { Type::STREAM };
-    let socket = Socket::new(domain(endpoint)?, kind, None)?;
-    socket.set_nonblocking(true)?;
+    let socket = Socket::new_raw(domain(endpoint)?, kind.nonblocking().cloexec(), None)?;
     let mut file = None;
     match endpoint {
         Endpoint::Tcp { address, only_v6 } | Endpoint::Udp { address, only_v6 } => {
@@ -349,15 +351,15 @@ fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<(Socket, Opt
             if let Some(interface) = &options.interface {
                 socket.bind_device(Some(interface.as_bytes()))?;
             }
-            tune(&socket, endpoint, options)?;
+            tune(&socket, endpoint, options, Tuned::Never)?;
             socket.bind(&(*address).into())?;
         }
         Endpoint::Unix(path) => {
-            tune(&socket, endpoint, options)?;
+            tune(&socket, endpoint, options, Tuned::Never)?;
             file = Some(bind_file(&socket, path, options)?);
         }
         Endpoint::Abstract(name) => {
-            tune(&socket, endpoint, options)?;
+            tune(&socket, endpoint, options, Tuned::Never)?;
             socket.bind(&abstract_address(name)?)?;
         }
         Endpoint::Pipe(_) => return Err(no_pipes()),
@@ -376,11 +378,28 @@ fn receive(
     address.map(|address| (length, address)).ok_or_else(none)
 }
 
+/// Whether a socket may have other options than those of a new one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tuned {
+    Never,
+    Before,
+}
+
 /// Sets what accepted sockets inherit, which saves system calls for each connection.
-fn tune(socket: &Socket, endpoint: &Endpoint, options: &SocketOptions) -> io::Result<()> {
+fn tune(
+    socket: &Socket,
+    endpoint: &Endpoint,
+    options: &SocketOptions,
+    tuned: Tuned,
+) -> io::Result<()> {
     if let Endpoint::Tcp { .. } = endpoint {
-        socket.set_tcp_nodelay(options.nodelay)?;
-        socket.set_keepalive(options.keepalive)?;
+        // Both are off in a new socket.
+        if options.nodelay || tuned == Tuned::Before {
+            socket.set_tcp_nodelay(options.nodelay)?;
+        }
+        if options.keepalive || tuned == Tuned::Before {
+            socket.set_keepalive(options.keepalive)?;
+        }
     }
     if let Some(bytes) = options.send_buffer {
         socket.set_send_buffer_size(bytes as usize)?;

@@ -70,9 +70,7 @@ impl Prepared {
             path: text(program.path.as_os_str())?,
             argv: program.argv.iter().map(|a| text(a)).collect::<io::Result<_>>()?,
             environment: environment(&program.environment)?,
-            cwd: if program.identity.is_none()
-                && std::env::current_dir().is_ok_and(|here| here == program.cwd)
-            {
+            cwd: if program.identity.is_none() && startup::folder() == Some(&program.cwd) {
                 None
             } else {
                 Some(text(program.cwd.as_os_str())?)

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -103,13 +104,39 @@ pub fn prepare() -> io::Result<()> {
     Ok(())
 }
 
+/// The folder that the daemon was started in, where it stays.
+pub(super) fn folder() -> Option<&'static PathBuf> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOLDER.get_or_init(|| std::env::current_dir().ok()).as_ref()
+}
+
 /// Gives memory that is not used any more back to the system. Reading a configuration needs far
-/// more than keeping it.
+/// more than keeping it, and most of our code is for that, too.
 pub fn release_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: may be called at any time; it only touches free memory.
     unsafe {
         libc::malloc_trim(0);
+    }
+    release_code();
+}
+
+/// Lets the kernel forget the pages of our executable; those that are still needed come back from
+/// its cache. Otherwise all that was run once, or lies beside it, stays mapped.
+fn release_code() {
+    unsafe extern "C" {
+        /// The beginning and the end of what is only read, as the linker sets them.
+        static __executable_start: u8;
+        static etext: u8;
+    }
+    let page = rustix::param::page_size();
+    let start = (&raw const __executable_start).cast_mut();
+    let length = (&raw const etext).addr().saturating_sub(start.addr()) / page * page;
+    if start.addr().is_multiple_of(page) {
+        // SAFETY: these pages are of the executable, mapped private and never written: relocations
+        // are behind them. What is dropped is read again from the file, which stays what it is as
+        // long as it is mapped (execve(2), ETXTBSY).
+        unsafe { libc::madvise(start.cast(), length, libc::MADV_DONTNEED) };
     }
 }
 
