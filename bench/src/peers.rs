@@ -238,7 +238,7 @@ fn write(folder: &Path, name: &str, text: &str) -> io::Result<PathBuf> {
 fn inetd_toml(services: &[Service], level: &str) -> String {
     let mut text = format!(
         "[daemon]\ncontrol = \"\"\nmax_sessions = 0\nlog = {{ level = \"{level}\", target = \
-         \"stderr\" }}\n[defaults]\nmax_sessions = 0\n"
+         \"stderr\" }}\n[defaults]\nmax_sessions = 0\nrate = \"0\"\nrate_per_source = \"0\"\n"
     );
     for (number, Service { port, work }) in services.iter().enumerate() {
         match work {
