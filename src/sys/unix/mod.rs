@@ -13,6 +13,7 @@ pub mod notify;
 pub mod owner;
 pub mod paths;
 pub mod pipe;
+mod places;
 pub mod poll;
 pub mod process;
 pub mod program;

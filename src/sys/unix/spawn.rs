@@ -17,6 +17,7 @@ use rustix::process::Pid;
 
 use super::children;
 use super::pipe;
+use super::places::Places;
 use super::process::Child;
 use super::socket::{Connection, ListenSocket};
 use super::startup;
@@ -185,12 +186,21 @@ pub fn spawn(
         }
         scratch.pointers.push(ptr::null());
         let (argv, environment) = scratch.pointers.split_at(environment_at);
+        let places = Places::take(stdin, stderr.map(AsFd::as_fd));
+        let low = places.as_ref().and_then(Places::numbers);
+        let [stdin, low_stderr] = low.unwrap_or([stdin.as_raw_fd(); 2]);
+        let stderr = match (low, stderr) {
+            (_, None) => stdin,
+            (Some(_), Some(_)) => low_stderr,
+            (None, Some(output)) => output.as_fd().as_raw_fd(),
+        };
         let mut order = Order {
             program,
             argv: argv.as_ptr(),
             environment: environment.as_ptr(),
-            stdin: stdin.as_raw_fd(),
-            stderr: stderr.map_or(stdin.as_raw_fd(), |output| output.as_fd().as_raw_fd()),
+            stdin,
+            stderr,
+            lowest_not_copied: low.map(|places| places.into_iter().fold(0, RawFd::max) + 1),
             terminal,
             listen_pid: if listener { listen_pid.as_mut_ptr() } else { ptr::null_mut() },
             failure: None,
@@ -232,6 +242,8 @@ struct Order<'a> {
     /// For standard output, too.
     stdin: RawFd,
     stderr: RawFd,
+    /// Share the daemon's descriptors, and have a copy of those below this one; otherwise of all.
+    lowest_not_copied: Option<RawFd>,
     /// `stdin` is a terminal that the program shall control.
     terminal: bool,
     /// The text `LISTEN_PID=` with room for digits behind it; null without a listener.
@@ -243,7 +255,9 @@ fn clone(order: &mut Order<'_>, stack: &mut [u8]) -> io::Result<Child> {
     let top = stack.as_mut_ptr_range().end;
     let top = top.wrapping_sub(top.addr() % 16);
     let starting = children::starting();
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
+    let files = if order.lowest_not_copied.is_some() { libc::CLONE_FILES } else { 0 };
+    let vfork = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let flags = vfork | libc::CLONE_PARENT_SETTID | files;
     // SAFETY: the stack is ours, aligned and large enough for `child`; `order` outlives the child's
     // use of it, because CLONE_VFORK keeps this thread waiting until execve or _exit; `child` does
     // nothing that is forbidden in a process that shares our memory (see there). The kernel
@@ -296,6 +310,10 @@ macro_rules! call {
 /// Returns only if a step failed.
 fn become_program(order: &Order<'_>) -> Result<(), Failure> {
     let program = order.program;
+    if let Some(first) = order.lowest_not_copied {
+        // From here on nothing that happens to a descriptor is seen by the daemon.
+        call!(Stdio, SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_UNSHARE);
+    }
     // A session of its own: a process group that it can never leave, and no terminal.
     call!(Process, SYS_setsid);
     if order.terminal {

@@ -93,6 +93,8 @@ fn null() -> io::Result<File> {
 pub fn prepare() -> io::Result<()> {
     close_on_exec()?;
     super::inherited::take();
+    // A start at a time for each thread of the front.
+    super::places::reserve(std::thread::available_parallelism().map_or(2, |n| n.get() + 1))?;
     drop_inheritable_capabilities()?;
     reset_signals();
     super::signals::block()?;

@@ -117,6 +117,33 @@ fn a_wait_server_finds_the_listener_on_0_and_3() {
 }
 
 #[test]
+fn with_many_descriptors_open_it_gets_its_own_from_a_low_place() {
+    super::super::places::reserve(4).unwrap();
+    let _many: Vec<_> = (0..80).map(|_| Output::pipe().unwrap()).collect();
+    let listener = listener();
+    let (mut client, connection) = connect(&listener);
+    let places = Places::take(connection.as_fd(), None).unwrap();
+    assert!(
+        places.numbers().unwrap().iter().all(|number| *number < connection.as_fd().as_raw_fd())
+    );
+    drop(places);
+
+    let (output, writer) = Output::pipe().unwrap();
+    let prepared = Prepared::new(&program(&["/bin/ls", "/nowhere", "/proc/self/fd"])).unwrap();
+    let stdio = Stdio::Connection(&connection);
+    let child = spawn(&prepared, stdio, Some(&writer), &Variables::default()).unwrap();
+    drop((connection, writer));
+    let (mut text, mut errors) = (String::new(), String::new());
+    // To the end: nothing in the daemon holds them open.
+    client.read_to_string(&mut text).unwrap();
+    std::fs::File::from(output.into_fd()).read_to_string(&mut errors).unwrap();
+    assert_eq!(ended(&child), ExitStatus::Code(2));
+    // Whoever runs the tests may have left some open to all.
+    assert!(text.starts_with("/proc/self/fd:\n0\n1\n") && text.lines().count() < 20, "{text}");
+    assert!(errors.contains("/nowhere"), "{errors}");
+}
+
+#[test]
 fn what_it_leaves_in_its_group_is_killed() {
     let (child, text) =
         run(&program(&["/bin/sh", "-c", "sleep 1000 >&- 2>&- <&- & echo $!"])).unwrap();
