@@ -1,5 +1,6 @@
 //! Any other format as an `inetd.toml` that means the same.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::keys::{Key, SERVICE};
@@ -36,7 +37,13 @@ impl Converter<'_> {
         let common = common(&services);
         // Written by hand a file has limits; one that comes from elsewhere has none of its own.
         let mut text = format!("# From {}.\n", path.display());
-        self.problems(None, &mut text);
+        let owned = self.owned_problems();
+        let told = |owner: Option<&RawService>, text: &mut String| {
+            for problem in owned.get(&owner.map(std::ptr::from_ref)).into_iter().flatten() {
+                *text += &format!("# {}\n", problem.line());
+            }
+        };
+        told(None, &mut text);
         text += "\n[daemon]\nmax_sessions = 0\n";
         if !common.is_empty() {
             text += "\n[defaults]\n";
@@ -46,7 +53,7 @@ impl Converter<'_> {
         }
         for (service, entries) in self.raw.services.iter().zip(&services) {
             text += &format!("\n# {}\n", self.origin(service));
-            self.problems(Some(service), &mut text);
+            told(Some(service), &mut text);
             text += &format!("[service.{}]\n", bare(&service.name.value));
             for entry in entries {
                 let is_common =
@@ -85,19 +92,15 @@ impl Converter<'_> {
         if is_one_line { format!("{place}: {}", self.source_line(at).trim()) } else { place }
     }
 
-    /// As comments: what was read differently or not at all in a service, or before the first.
-    fn problems(&self, service: Option<&RawService>, text: &mut String) {
+    /// What was read differently or not at all, by the service that it is in; without one it is
+    /// before the first.
+    fn owned_problems(&self) -> HashMap<Option<*const RawService>, Vec<&Problem>> {
+        let mut owned: HashMap<_, Vec<_>> = HashMap::new();
         for problem in &self.raw.problems {
             let owner = problem.span().and_then(|span| self.owner(span));
-            let is_here = match (owner, service) {
-                (Some(owner), Some(service)) => std::ptr::eq(owner, service),
-                (None, None) => true,
-                _ => false,
-            };
-            if is_here {
-                *text += &format!("# {}\n", problem.line());
-            }
+            owned.entry(owner.map(std::ptr::from_ref)).or_default().push(problem);
         }
+        owned
     }
 
     /// The last service that begins before a place.

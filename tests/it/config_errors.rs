@@ -201,3 +201,17 @@ fn a_unit_takes_the_variables_of_its_files() {
     let report = unit("/bin/sh").unwrap_err();
     assert!(report.render().contains("there is no file "), "{}", report.render());
 }
+
+/// Each of a thousand entries has a problem: converting them once looked at every problem for every
+/// entry, and for each of those at every entry again, which took minutes.
+#[test]
+fn a_problem_in_each_of_many_services_takes_no_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("xinetd.conf");
+    let entry = |number: usize| format!("service s{number}\n{{\nsocket_type=stream\n}}\n");
+    std::fs::write(&path, (0..1000).map(entry).collect::<String>()).unwrap();
+    let begin = std::time::Instant::now();
+    let report = config::convert(&path, FileFormat::Auto).unwrap_err();
+    assert!(report.errors() >= 1000);
+    assert!(begin.elapsed().as_secs() < 60, "{:?}", begin.elapsed());
+}
