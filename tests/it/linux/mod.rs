@@ -24,7 +24,6 @@ mod rpc;
 mod rules;
 mod selftest;
 mod signals;
-mod splice;
 mod storm;
 mod tables;
 mod tcpmux;
