@@ -198,10 +198,7 @@ impl Front {
     /// Whether a port belongs to a service of the system, or to one of ours that answers datagrams:
     /// two of these would talk to each other for ever (CVE-1999-0103).
     fn is_service_port(&self, port: u16) -> bool {
-        port < FIRST_FREE_PORT
-            || super::lock(&self.listeners).values().any(|listener| {
-                matches!(listener.local(), Endpoint::Udp { address, .. } if address.port() == port)
-            })
+        port < FIRST_FREE_PORT || super::lock(&self.datagram_ports).contains_key(&port)
     }
 }
 

@@ -11,6 +11,7 @@ mod describe;
 mod multiplex;
 mod start;
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,6 +24,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::admission::names::Names;
 use crate::admission::{Admission, Ask};
+use crate::listener::endpoint::Endpoint;
 use crate::listener::{Listener, ListenerId};
 use crate::reap;
 use crate::record::Recorder;
@@ -136,6 +138,8 @@ pub struct Front {
     /// The services of the multiplexer.
     pub offers: Offers,
     listeners: Mutex<HashMap<ListenerId, Arc<Listener>>>,
+    /// How many listeners take datagrams on a port.
+    datagram_ports: Mutex<HashMap<u16, usize>>,
     notices: UnboundedSender<Notice>,
     last_session: AtomicU64,
     last_listener: AtomicU64,
@@ -165,6 +169,7 @@ impl Front {
             flows: Arc::default(),
             offers: Offers::default(),
             listeners: Mutex::default(),
+            datagram_ports: Mutex::default(),
             notices,
             last_session: AtomicU64::new(0),
             last_listener: AtomicU64::new(0),
@@ -202,6 +207,9 @@ impl Front {
     ) -> io::Result<Arc<Listener>> {
         let id = self.last_listener.fetch_add(1, Ordering::Relaxed) + 1;
         let listener = Arc::new(make(id, &self.poller)?);
+        if let Endpoint::Udp { address, .. } = listener.local() {
+            *lock(&self.datagram_ports).entry(address.port()).or_default() += 1;
+        }
         lock(&self.listeners).insert(id, Arc::clone(&listener));
         listener.arm(&self.poller)?;
         Ok(listener)
@@ -210,7 +218,16 @@ impl Front {
     /// Takes a listener away; its socket is closed when nobody uses it any more.
     pub fn remove_listener(&self, listener: &Listener) {
         listener.close();
-        lock(&self.listeners).remove(&listener.id);
+        let known = lock(&self.listeners).remove(&listener.id);
+        if let (Some(_), Endpoint::Udp { address, .. }) = (known, listener.local()) {
+            let mut ports = lock(&self.datagram_ports);
+            if let Entry::Occupied(mut count) = ports.entry(address.port()) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+        }
     }
 
     /// From now on a session that begins after all (its connection was accepted before) gets a
