@@ -76,10 +76,13 @@ impl Running {
             if open && is_listening(&ports) {
                 return Ok(());
             }
-            let ended = self.child.try_wait()?;
-            if ended.is_some() || begin.elapsed() > PATIENCE {
-                let how = ended.map_or("does not listen".into(), |status| status.to_string());
-                return Err(io::Error::other(how));
+            // One that goes on in the background ends well here.
+            let failed = self.child.try_wait()?.filter(|status| !status.success());
+            if let Some(status) = failed {
+                return Err(io::Error::other(status.to_string()));
+            }
+            if begin.elapsed() > PATIENCE {
+                return Err(io::Error::other("does not listen"));
             }
             std::thread::sleep(Duration::from_micros(500));
         }
