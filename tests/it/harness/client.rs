@@ -97,7 +97,14 @@ impl Client {
     #[track_caller]
     pub fn closed(&mut self) {
         let mut byte = [0];
-        match self.stream.read(&mut byte) {
+        let read = loop {
+            match self.stream.read(&mut byte) {
+                // With a timeout the system does not go on by itself after a signal.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        match read {
             Ok(0) => {}
             Ok(_) => panic!("data instead of the end: {byte:?}"),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
