@@ -1,6 +1,6 @@
 //! Damaged configurations: every sample of the repository is changed at random, many times, and
 //! read. Nothing panics or hangs, and every problem is at a place that the file has.
-//! `INETD_MUTATIONS` is how often each sample is changed: thousands of times in `ci/test`. `fuzz/`
+//! `INETD_MUTATIONS` is how often each sample is changed: hundreds of times in `ci/test`. `fuzz/`
 //! has the same for hours.
 
 use std::path::{Path, PathBuf};
