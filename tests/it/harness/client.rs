@@ -184,7 +184,11 @@ pub fn checksum(mut source: impl Read) -> (u64, u64) {
     let (mut total, mut hash) = (0, 0xcbf2_9ce4_8422_2325_u64);
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let count = source.read(&mut buffer).unwrap();
+        let count = match source.read(&mut buffer) {
+            // With a timeout the system does not go on by itself after a signal.
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read.unwrap(),
+        };
         if count == 0 {
             return (total, hash);
         }
