@@ -11,7 +11,8 @@ use super::datagrams::{self, Flow};
 use super::duplex::{Duplex, End, Times};
 use super::far::builtin::{self, Chargen, Echo, Silence, Speaker, Text};
 use super::far::{Far, ident, server, tcpmux};
-use super::pump::Pump;
+use super::pump::{Direction, Pump};
+use super::splice::Splicer;
 use super::{Near, Relay};
 use crate::config::{Builtin, Ident, Target};
 use crate::front::{Front, Notice, Transfer};
@@ -22,6 +23,7 @@ use crate::service::Setup;
 use crate::session::SessionId;
 use crate::sys::clock;
 use crate::sys::socket::{Connection, Stream};
+use crate::sys::splice::Tube;
 
 /// Relays for one session, and tells that the relay is over when it is dropped.
 pub(super) struct Carrier {
@@ -135,7 +137,10 @@ impl Carrier {
             () = self.relay.shared.given_up() => return,
         };
         match connected {
-            Ok(server) => self.carry(peer, server).await,
+            Ok(server) => {
+                let directions = [Splicer::new(Tube::take), Splicer::new(Tube::take)];
+                self.relay_by(directions, peer, server).await;
+            }
             Err(error) => self.cannot_forward(target, &error),
         }
     }
@@ -174,11 +179,21 @@ impl Carrier {
         self.relay(peer, far).await;
     }
 
-    /// Relays until it is over, and closes what it was given.
+    /// Copies until it is over, and closes what it was given.
     async fn relay<P, Q>(&self, peer: P, far: Q) -> End
     where
         P: AsyncRead + AsyncWrite + Unpin,
         Q: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.relay_by([Pump::new(), Pump::new()], peer, far).await
+    }
+
+    /// Relays until it is over, and closes what it was given.
+    async fn relay_by<P, Q, D>(&self, directions: [D; 2], peer: P, far: Q) -> End
+    where
+        P: AsyncRead + AsyncWrite + Unpin,
+        Q: AsyncRead + AsyncWrite + Unpin,
+        D: Direction<P, Q> + Direction<Q, P> + Unpin,
     {
         let config = &self.setup.config;
         let times = Times { idle: config.idle_timeout, linger: config.linger_timeout };
@@ -189,7 +204,7 @@ impl Carrier {
             self.stop_after(Duration::ZERO);
         };
         let shared = &self.relay.shared;
-        let duplex = Duplex::new([Pump::new(), Pump::new()], (peer, far), shared, times, tell_idle);
+        let duplex = Duplex::new(directions, (peer, far), shared, times, tell_idle);
         let end = duplex.run().await;
         if end == End::PeerGone {
             self.stop_after(config.stop_timeout);

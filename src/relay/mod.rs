@@ -12,6 +12,7 @@ pub mod datagrams;
 mod duplex;
 mod far;
 mod pump;
+mod splice;
 
 use std::future::poll_fn;
 use std::io;

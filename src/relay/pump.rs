@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const SCRATCH: usize = 64 * 1024;
 /// Reads without a pause. Then the other direction, and other relays, have their turn: a source that
 /// always has more, and a sink that always takes it, would keep them waiting for ever.
-const TURN: u32 = 16;
+pub(super) const TURN: u32 = 16;
 
 thread_local! {
     /// Where every relay of this thread reads to. What can be written at once, and that is nearly

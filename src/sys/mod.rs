@@ -47,8 +47,8 @@ mod platform;
 
 pub use platform::{
     clock, control, desktop, files, identity, inherited, machine, names, notify, owner, paths,
-    pipe, poll, process, program, secret, selftest, service, signals, socket, spawn, startup,
-    stdio, system_log, terminal, trust,
+    pipe, poll, process, program, secret, selftest, service, signals, socket, spawn, splice,
+    startup, stdio, system_log, terminal, trust,
 };
 
 use crate::config::keys::Key;

@@ -23,6 +23,7 @@ pub mod service;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
+pub mod splice;
 pub mod startup;
 pub mod stdio;
 pub mod system_log;

@@ -24,6 +24,7 @@ mod rpc;
 mod rules;
 mod selftest;
 mod signals;
+mod splice;
 mod storm;
 mod tables;
 mod tcpmux;
