@@ -6,8 +6,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::{
-    ask, assert_same, at, beginning, exchange, free_port, is_answered, is_now, is_pattern,
-    listen_to, original, ours, own_host, shape, start,
+    ask, assert_same, at, beginning, exchange, free_port, is_answered, is_now, listen_to, original,
+    ours, own_host, pattern_size, shape, start,
 };
 use crate::harness::{Process, Start, example, probe};
 
@@ -74,7 +74,7 @@ impl File {
                 ("echo udp", text(exchange(self.at(7), "hello"))),
                 ("daytime udp", shape(&exchange(self.at(13), "now"))),
                 ("time udp", is_now(&exchange(self.at(37), "now")).to_string()),
-                ("chargen udp", is_pattern(&exchange(self.at(19), "more")).to_string()),
+                ("chargen udp", pattern_size(&exchange(self.at(19), "more"))),
             ]
         });
         heard

@@ -144,6 +144,12 @@ fn is_pattern(bytes: &[u8]) -> bool {
             .all(|line| line.ends_with(b"\r\n") && line[..72].windows(2).all(is_next))
 }
 
+/// How long an answer of chargen is, which must be its pattern.
+fn pattern_size(bytes: &[u8]) -> String {
+    assert!(is_pattern(bytes), "{bytes:?}");
+    bytes.len().to_string()
+}
+
 /// Compares two lists of answers, item by item.
 #[track_caller]
 fn assert_same(theirs: &[(String, String)], ours: &[(String, String)]) {
