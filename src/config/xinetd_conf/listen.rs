@@ -63,15 +63,26 @@ impl Translation<'_> {
             _ => "",
         };
         let host = self.settings.get("bind").or_else(|| self.settings.get("interface"));
-        let host = host.map(|given| given.one().value.clone());
-        let host = match host {
+        let host = host.map(|given| given.one().clone());
+        let at = match &host {
+            // What can be wrong then is the name of the host.
+            Some(host)
+                if host.value.parse::<std::net::IpAddr>().is_err()
+                    && port.value.parse::<u16>().is_ok() =>
+            {
+                host.span
+            }
+            _ => port.span,
+        };
+        let host = match host.map(|host| host.value) {
             Some(host) if host.contains(':') => format!("[{host}]:"),
             Some(host) => format!("{host}:"),
             None if v6 && !only_v6 => "[::]:".to_owned(),
             None => String::new(),
         };
+        let family = if protocol.ends_with(['4', '6']) { "" } else { family };
         let text = format!("{protocol}{family}://{host}{}", port.value);
-        self.add(Key::Listen, port.span, Data::Text(text));
+        self.add(Key::Listen, at, Data::Text(text));
     }
 
     /// xinetd.conf(5), "rpc_version": "a number or a range of numbers in the form number-number";

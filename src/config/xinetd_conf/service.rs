@@ -31,6 +31,13 @@ const FLAGS: [&str; 12] = [
     "LABELED",
 ];
 
+/// Words of `log_type = SYSLOG` (xinetd.conf(5)).
+const FACILITIES: [&str; 17] = [
+    "daemon", "auth", "authpriv", "user", "mail", "lpr", "news", "uucp", "ftp", "local0", "local1",
+    "local2", "local3", "local4", "local5", "local6", "local7",
+];
+const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+
 /// The service of an entry. What is wrong with it is a problem.
 pub(super) fn translate(service: &super::Entry, problems: &mut Vec<Problem>) -> RawService {
     let super::Entry { name, settings, incomplete } = service;
@@ -68,6 +75,9 @@ impl Translation<'_> {
     fn all(&mut self) {
         self.known_words("type", &TYPES);
         self.known_words("flags", &FLAGS);
+        // With `yes` the entry would not be here. A slip must not leave a service on.
+        self.answer("disable");
+        self.without_effect();
         self.flags();
         self.listen();
         let wait = self.wait();
@@ -81,6 +91,23 @@ impl Translation<'_> {
         self.admission();
         wrappers::translate(self.name, self.settings, self.problems, &mut self.entries);
         self.log();
+    }
+
+    /// Attributes that need another one.
+    fn without_effect(&mut self) {
+        for (attribute, list, word) in [
+            ("deny_time", "flags", "SENSOR"),
+            ("rpc_version", "type", "RPC"),
+            ("rpc_number", "type", "RPC"),
+        ] {
+            if let Some(given) = self.settings.get(attribute)
+                && !self.has_word(list, word)
+            {
+                let message = format!("`{attribute}` has no effect");
+                let label = format!("it needs {list} = {word}");
+                self.problems.push(Problem::warning(given.at, message).label(label));
+            }
+        }
     }
 
     /// `wait`, which every service has, and which means something to a program only.
@@ -180,8 +207,8 @@ impl Translation<'_> {
     }
 
     fn limits(&mut self) {
-        self.copy("umask", Key::Umask, |word| Some(Data::Text(word.value.clone())));
-        self.copy("nice", Key::Nice, |word| {
+        self.copy("umask", Key::Umask, "octal digits", |word| Some(Data::Text(word.value.clone())));
+        self.copy("nice", Key::Nice, "a number from -20 to 19", |word| {
             Some(Data::Integer { value: word.value.parse().ok()?, octal: false })
         });
         let names = [
@@ -233,14 +260,15 @@ impl Translation<'_> {
             };
             Some(Data::Integer { value, octal: false })
         };
-        self.copy("instances", Key::MaxSessions, count);
-        self.copy("per_source", Key::MaxPerSource, count);
+        const COUNT: &str = "a number from 1, or UNLIMITED";
+        self.copy("instances", Key::MaxSessions, COUNT, count);
+        self.copy("per_source", Key::MaxPerSource, COUNT, count);
         if self.settings.get("instances").is_some() {
             // xinetd accepts and closes what is too much.
             self.add(Key::OverLimit, self.name.span, Data::Text("reject".to_owned()));
         }
         self.cps();
-        self.copy("max_load", Key::MaxLoad, |word| {
+        self.copy("max_load", Key::MaxLoad, "a number above 0: 8.5", |word| {
             word.value.parse().ok().filter(|load: &f64| *load > 0.0).map(Data::Float)
         });
         access::translate(self.settings, self.problems, &mut self.entries);
@@ -312,15 +340,7 @@ impl Translation<'_> {
 
     /// Everything is recorded in one log, with the peer, the pid, the status and the duration.
     fn log(&mut self) {
-        if let Some(given) = self.settings.get("log_type")
-            && given.values.first().is_some_and(|kind| kind.value.eq_ignore_ascii_case("FILE"))
-        {
-            self.problems.push(
-                Problem::warning(given.at, "`log_type` is ignored")
-                    .label("records of all services go to the log of inetd")
-                    .help("`log` of [daemon] in an inetd.toml says where that is"),
-            );
-        }
+        self.log_type();
         for (attribute, known) in [
             ("log_on_success", &["PID", "HOST", "USERID", "EXIT", "DURATION", "TRAFFIC"][..]),
             ("log_on_failure", &["HOST", "USERID", "ATTEMPT"][..]),
@@ -336,6 +356,34 @@ impl Translation<'_> {
                 self.problems.push(Problem::warning(word.span, message).label(why));
             }
         }
+    }
+
+    /// `log_type = SYSLOG FACILITY [LEVEL]` or `FILE PATH [SOFT [HARD]]`.
+    fn log_type(&mut self) {
+        let Some(given) = self.settings.get("log_type").cloned() else { return };
+        let is = |at: usize, names: &[&str]| {
+            let word = given.values.get(at);
+            word.is_some_and(|word| names.iter().any(|name| word.value.eq_ignore_ascii_case(name)))
+        };
+        let count = given.values.len();
+        let is_syslog = is(0, &["SYSLOG"])
+            && is(1, &FACILITIES)
+            && (count == 2 || count == 3 && is(2, &LEVELS));
+        if is_syslog && is(1, &["daemon"]) {
+            return;
+        }
+        if is_syslog || is(0, &["FILE"]) && (2..=4).contains(&count) {
+            self.problems.push(
+                Problem::warning(given.at, "`log_type` is ignored")
+                    .label("records of all services go to the log of inetd")
+                    .help("`log` of [daemon] in an inetd.toml says where that is"),
+            );
+            return;
+        }
+        self.problems.push(
+            Problem::error(given.at, "this is no value of `log_type`")
+                .help("write SYSLOG, a facility and perhaps a level, or FILE and a path"),
+        );
     }
 
     fn flags(&mut self) {
@@ -405,13 +453,19 @@ impl Translation<'_> {
         }
     }
 
-    fn copy(&mut self, attribute: &'static str, key: Key, read: impl Fn(&Word) -> Option<Data>) {
+    fn copy(
+        &mut self,
+        attribute: &'static str,
+        key: Key,
+        wanted: &str,
+        read: impl Fn(&Word) -> Option<Data>,
+    ) {
         let Some(word) = self.settings.get(attribute).map(|given| given.one().clone()) else {
             return;
         };
         match read(&word) {
             Some(data) => self.add(key, word.span, data),
-            None => self.wrong(attribute, &word, "a number from 1, or UNLIMITED"),
+            None => self.wrong(attribute, &word, wanted),
         }
     }
 
