@@ -126,7 +126,15 @@ impl Translation<'_> {
             return;
         }
         if self.has_word("type", "INTERNAL") {
-            let kind = self.name.clone();
+            let mut kind = self.name.clone();
+            if kind.value == "servers" {
+                // Both tell who is served.
+                self.problems.push(
+                    Problem::warning(kind.span, "`servers` is the built-in service `status`")
+                        .label("it has a line for each service with its sessions"),
+                );
+                "status".clone_into(&mut kind.value);
+            }
             self.add(Key::Builtin, kind.span, Data::Text(kind.value));
             return;
         }
