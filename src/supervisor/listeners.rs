@@ -15,9 +15,9 @@ use crate::record::event;
 use crate::record::log::Value;
 use crate::rpcbind::Registration;
 use crate::service::{Service, ServiceId, Setup};
-use crate::sys::BindFailure;
 use crate::sys::inherited;
 use crate::sys::socket::{ListenSocket, bind_failure};
+use crate::sys::{BindFailure, FAMILY, Family};
 
 /// The first pause where an old listener of ours was in the way; it doubles.
 const FIRST_RETRY: Duration = Duration::from_millis(10);
@@ -38,8 +38,11 @@ pub(super) enum ApplyError {
 
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
+        io::ErrorKind::PermissionDenied if FAMILY == Family::Windows => {
+            " (another program has the port for itself, or Windows keeps it, or the folder is somebody else's: `inetd doctor` tells)"
+        }
         io::ErrorKind::PermissionDenied => {
-            " (a port below 1024, or a folder of somebody else: it needs more rights, on Linux root or CAP_NET_BIND_SERVICE)"
+            " (a port below 1024, or a folder of somebody else: it needs more rights, root or CAP_NET_BIND_SERVICE)"
         }
         io::ErrorKind::AddrInUse => {
             " (another program listens there: stop it or choose another address)"
@@ -441,7 +444,7 @@ impl Listeners {
         let fields = [
             ("service", Value::Text(&pending.service.name)),
             ("address", Value::Text(&pending.endpoint)),
-            ("error", Value::Text(error)),
+            ("error", Value::Text(&format_args!("{error}{}", hint(error)))),
             ("at", Value::Text(&pending.place)),
             ("retry_in", Value::Seconds(pending.pause)),
         ];

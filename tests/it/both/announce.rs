@@ -83,6 +83,7 @@ fn a_busy_address_is_tried_again_while_the_others_serve() {
     assert_eq!(daemon.ask("cat", "I serve"), "I serve");
     let line = daemon.log().wait_for("the reason", |line| line.contains("Cannot listen yet"));
     assert!(line.contains(&listen.to_string()), "{line}");
+    assert!(line.contains("another program"), "what to do: {line}");
     assert!(!daemon.out().all().contains(&"ready".to_owned()));
 
     drop(taken);
