@@ -71,6 +71,10 @@ impl ClassicFlags {
             Span::new(file, start..start + self.words[word].len())
         };
         if origin != Origin::Classic {
+            if raw.services.is_empty() && raw.problems.iter().any(Problem::is_error) {
+                // It may be such a file, but could not be read.
+                return;
+            }
             let at = span(self.settings[0].1);
             let problem = Problem::error(at, "the flags of an old inetd are for its file");
             raw.problems.push(problem.help("in an inetd.toml write the keys below [defaults]"));

@@ -21,3 +21,10 @@ fn what_cannot_be_honoured_says_what_to_write_instead() {
         assert!(refused.err.contains(expected), "{}", refused.err);
     }
 }
+
+#[test]
+fn a_file_that_is_not_there_is_the_only_problem() {
+    let refused = inetd(&["-d", "-R", "5", "no-such.conf"]);
+    assert_eq!((refused.code, refused.err.matches("error: ").count()), (1, 1), "{}", refused.err);
+    assert!(refused.err.contains("no-such.conf: "), "{}", refused.err);
+}
