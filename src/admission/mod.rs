@@ -98,6 +98,8 @@ pub struct Permit {
     service: ServiceId,
     /// Whose it is, if that is counted.
     source: Option<Source>,
+    /// What would have become of its peer without a free slot.
+    over_limit: OverLimit,
 }
 
 impl Admission {
@@ -140,14 +142,16 @@ impl Admission {
         self.lock().services.get(&service).is_some_and(|slots| slots.draining)
     }
 
-    /// Asks for a slot for the connection that `listener` is about to accept.
+    /// Asks for a slot for the connection that `listener` is about to accept. Without one it is
+    /// for somebody who is here already and cannot wait, whatever the service says of its limits.
     pub fn enter(
         self: &Arc<Self>,
         service: ServiceId,
-        listener: ListenerId,
+        listener: Option<ListenerId>,
         gate: &Gate,
         now: Instant,
     ) -> Entry {
+        let over_limit = if listener.is_some() { gate.over_limit } else { OverLimit::Reject };
         let mut slots = self.lock();
         let slots = &mut *slots;
         let of_service = slots.services.entry(service).or_default();
@@ -159,17 +163,22 @@ impl Admission {
         } else if is_full(of_service.in_use, of_service.limit) {
             Refusal::ServiceLimit
         } else {
-            if let Some((until, begins)) = of_service.pause(gate, now) {
+            if over_limit == OverLimit::Queue
+                && let Some((until, begins)) = of_service.pause(gate, now)
+            {
                 return Entry::Pause { until, begins };
             }
             of_service.in_use += 1;
             slots.in_use += 1;
-            return Entry::Admitted(Permit { admission: Arc::clone(self), service, source: None });
+            let admission = Arc::clone(self);
+            return Entry::Admitted(Permit { admission, service, source: None, over_limit });
         };
-        match (gate.over_limit, full) {
-            (OverLimit::Reject, _) => return Entry::Full(full),
-            (OverLimit::Queue, Refusal::DaemonLimit) => slots.waiting.push_back(listener),
-            (OverLimit::Queue, _) => of_service.waiting.push(listener),
+        match (listener, over_limit, full) {
+            (None, ..) | (_, OverLimit::Reject, _) => return Entry::Full(full),
+            (Some(listener), OverLimit::Queue, Refusal::DaemonLimit) => {
+                slots.waiting.push_back(listener);
+            }
+            (Some(listener), OverLimit::Queue, _) => of_service.waiting.push(listener),
         }
         Entry::Sleep
     }
@@ -262,10 +271,10 @@ impl Admission {
 }
 
 impl ServiceSlots {
-    /// The end of the pause that is on, or begins now, because connections come too fast. Those
-    /// that are turned away for it make no pause.
+    /// The end of the pause that is on, or begins now, because connections come too fast. Not for
+    /// those that are turned away for it: they make no pause.
     fn pause(&mut self, gate: &Gate, now: Instant) -> Option<(Instant, bool)> {
-        let rate = gate.rate.filter(|_| gate.over_limit == OverLimit::Queue)?;
+        let rate = gate.rate?;
         if let Some(until) = self.pause.filter(|until| *until > now) {
             return Some((until, false));
         }
@@ -275,16 +284,16 @@ impl ServiceSlots {
     }
 
     /// Whether one more may come in: rate, rate of its source.
-    fn check(&self, gate: &Gate, source: Option<Source>, now: Instant) -> Result<(), Refusal> {
+    fn check(&self, permit: &Permit, gate: &Gate, now: Instant) -> Result<(), Refusal> {
         let closed = |meter: Meter, rate: Rate| meter.opens_at(rate, now).is_some();
         // With "queue" there was room a moment ago, before the connection was accepted. Whatever
         // other threads have let in meanwhile is at most one for each of them, and counts.
-        if gate.over_limit == OverLimit::Reject
+        if permit.over_limit == OverLimit::Reject
             && gate.rate.is_some_and(|rate| closed(self.meter, rate))
         {
             return Err(Refusal::Rate);
         }
-        let of_source = gate.rate_per_source.zip(source);
+        let of_source = gate.rate_per_source.zip(permit.source);
         if of_source.is_some_and(|(rate, source)| closed(self.sources.meter(source), rate)) {
             return Err(Refusal::SourceRate);
         }
@@ -320,7 +329,7 @@ impl Permit {
         let overloaded = gate.is_overloaded(world);
         let mut slots = self.admission.lock();
         let of_service = slots.services.entry(self.service).or_default();
-        of_service.check(gate, self.source, world.now)?;
+        of_service.check(self, gate, world.now)?;
         if overloaded {
             return Err(Refusal::Load);
         }

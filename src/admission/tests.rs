@@ -19,7 +19,7 @@ fn gate(over_limit: OverLimit) -> Gate {
 }
 
 fn enter(admission: &Arc<Admission>, service: u32, listener: u64, over_limit: OverLimit) -> Entry {
-    admission.enter(service, listener, &gate(over_limit), Instant::now())
+    admission.enter(service, Some(listener), &gate(over_limit), Instant::now())
 }
 
 /// The answer for a peer without a name.
@@ -145,7 +145,7 @@ fn a_flood_from_one_source_uses_up_nothing_of_the_others() {
     };
     let start = Instant::now();
     let come = |number, now| {
-        let slot = Ok(permit(admission.enter(1, 10, &gate, now)));
+        let slot = Ok(permit(admission.enter(1, Some(10), &gate, now)));
         let_in(&admission, &gate, slot, number, &World::at(now))
     };
     let refused = |number, now| come(number, now).unwrap_err();
@@ -192,7 +192,7 @@ fn of_several_reasons_the_first_in_the_order_counts() {
     let busy = World { now, fresh: true, minute: || WeekMinute::new(1, 8, 30), load: || Some(2.0) };
     let idle = World { load: || Some(1.99), ..busy };
     let at_night = World { minute: || WeekMinute::new(1, 9, 0), ..busy };
-    let enter = |gate: &Gate| match admission.enter(1, 10, gate, now) {
+    let enter = |gate: &Gate| match admission.enter(1, Some(10), gate, now) {
         Entry::Admitted(permit) => Ok(permit),
         Entry::Full(refusal) => Err(refusal),
         other => panic!("{other:?}"),
@@ -228,7 +228,7 @@ fn too_many_connections_make_a_pause_that_ends() {
     let mut gate = Gate { rate: Rate::new(2, 2 * second), ..Gate::default() };
     let start = Instant::now();
     let come = |gate: &Gate, now| {
-        let entry = admission.enter(1, 10, gate, now);
+        let entry = admission.enter(1, Some(10), gate, now);
         if let Entry::Admitted(permit) = entry {
             let_in(&admission, gate, Ok(permit), 1, &World::at(now)).unwrap();
             return None;
@@ -298,7 +298,7 @@ proptest! {
                     if asleep.contains(&listener) {
                         continue; // A sleeping listener does not ask.
                     }
-                    let slot = match admission.enter(service, listener, gate, now) {
+                    let slot = match admission.enter(service, Some(listener), gate, now) {
                         Entry::Admitted(permit) => Ok(permit),
                         Entry::Full(refusal) => Err(refusal),
                         Entry::Draining => unreachable!("nobody asked for it"),
@@ -347,7 +347,7 @@ proptest! {
         now += Duration::from_secs(600);
         for (service, gate) in gates.iter().enumerate() {
             let service = u32::try_from(service).unwrap();
-            let slot = Ok(permit(admission.enter(service, 1, gate, now)));
+            let slot = Ok(permit(admission.enter(service, Some(1), gate, now)));
             prop_assert!(let_in(&admission, gate, slot, 1, &World::at(now)).is_ok());
         }
     }

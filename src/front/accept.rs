@@ -11,7 +11,6 @@ use super::start::{Arrival, Via};
 use super::{Front, Notice};
 use crate::admission::tables::Extras;
 use crate::admission::{Ask, Entry, Gate, Refusal, Verdict, Visitor, World};
-use crate::config::OverLimit;
 use crate::listener::Listener;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::record::Subject;
@@ -49,7 +48,7 @@ impl Front {
             return self.visit_datagrams(listener, &service, &setup);
         }
         let gate = &setup.config.gate;
-        let mut slot = match self.admission.enter(service.id, listener.id, gate, now) {
+        let mut slot = match self.admission.enter(service.id, Some(listener.id), gate, now) {
             Entry::Sleep => return,
             Entry::Pause { until, begins } => {
                 if begins {
@@ -180,28 +179,24 @@ impl Front {
     /// Decides about somebody who cannot wait for a slot.
     pub(super) fn admit_at_once(
         &self,
-        listener: Option<&Listener>,
         service: &Service,
         gate: &Gate,
         visitor: Visitor<'_>,
     ) -> Verdict {
         let now = Instant::now();
-        let gate = Gate { over_limit: OverLimit::Reject, ..gate.clone() };
-        // With "reject" no listener is ever kept for later.
-        let listener = listener.map_or(0, |listener| listener.id);
-        let slot = match self.admission.enter(service.id, listener, &gate, now) {
+        let slot = match self.admission.enter(service.id, None, gate, now) {
             Entry::Admitted(permit) => Ok(permit),
             Entry::Full(refusal) => Err(refusal),
             Entry::Draining => Err(Refusal::Draining),
             Entry::Pause { until, begins } => {
                 if begins {
-                    self.too_fast(service, &gate, until - now);
+                    self.too_fast(service, gate, until - now);
                 }
                 Err(Refusal::Rate)
             }
             Entry::Sleep => Err(Refusal::ServiceLimit),
         };
-        self.admission.let_in(&gate, slot, Some(visitor), &World::at(now))
+        self.admission.let_in(gate, slot, Some(visitor), &World::at(now))
     }
 
     /// Accepts one connection and arms the listener again: at once or, if something is wrong,

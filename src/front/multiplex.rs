@@ -92,7 +92,7 @@ impl Front {
         let visitor = Visitor { peer: &peer, local: Some(&local), names: names.as_ref() };
         let verdict = match service.paused_until(now) {
             Some(_) => Verdict::Out(Refusal::Paused, None),
-            None => self.admit_at_once(None, &service, gate, visitor),
+            None => self.admit_at_once(&service, gate, visitor),
         };
         let (permit, extras, ask) = match verdict {
             Verdict::In(permit, extras) => (permit, extras, None),
