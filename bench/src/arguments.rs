@@ -13,9 +13,10 @@ Usage: bench/run [OPTIONS]
       --peers NAME,NAME    These programs only, besides the floors
       --cells TEXT         Only the parts of a workload whose name contains TEXT
       --rounds N           How often each is measured [5]
-      --slice SECONDS      How long each measurement of W1, W4 and W5 takes [0.6]
+      --slice SECONDS      How long each measurement of W1, W4 and W5 takes [0.6; with --windows 3]
       --inetd PATH         The inetd to measure [target/release/inetd]
       --other NAME=PATH    One more inetd, to compare two builds; may be repeated
+      --windows            The Windows build under Wine against a floor, and nothing else
       --normal-priority    Do not use real-time priority
   -h, --help               This text
 
@@ -28,6 +29,7 @@ MEM memory of relayed sessions, and growth over many connections (inetd only).
 #[derive(Debug)]
 pub struct Options {
     pub quick: bool,
+    pub windows: bool,
     pub only: Vec<String>,
     pub peers: Vec<String>,
     pub cells: String,
@@ -37,6 +39,8 @@ pub struct Options {
     pub inetd: Vec<(String, PathBuf)>,
     /// Where the floors and handlers were built.
     pub built: PathBuf,
+    /// What starts Windows programs.
+    pub windows_runner: PathBuf,
     /// Where the other superservers are.
     pub unpacked: PathBuf,
     /// Where `hello.sh` and `hello.py` are.
@@ -55,6 +59,7 @@ pub fn read() -> Result<Option<Options>, String> {
     };
     let mut options = Options {
         quick: false,
+        windows: false,
         only: Vec::new(),
         peers: Vec::new(),
         cells: String::new(),
@@ -62,6 +67,7 @@ pub fn read() -> Result<Option<Options>, String> {
         slice: Duration::ZERO,
         inetd: Vec::new(),
         built: folder("BENCH_BUILT")?,
+        windows_runner: folder("BENCH_WINE_RUN")?,
         unpacked: folder("BENCH_PEERS")?,
         scripts: folder("BENCH_SCRIPTS")?,
     };
@@ -72,6 +78,7 @@ pub fn read() -> Result<Option<Options>, String> {
         let list = |text: String| text.split(',').map(str::to_owned).collect();
         let bad = |text: &str| format!("{argument}: {text:?} is not a positive number");
         match argument.as_str() {
+            "--windows" => options.windows = true,
             "--quick" => options.quick = true,
             "--only" => options.only = list(value()?),
             "--peers" => options.peers = list(value()?),
@@ -99,7 +106,13 @@ pub fn read() -> Result<Option<Options>, String> {
     if let Some(unknown) = options.only.iter().find(|only| !WORKLOADS.contains(&only.as_str())) {
         return Err(format!("there is no workload {unknown}: {}", WORKLOADS.join(" ")));
     }
-    let (rounds, slice) = if options.quick { (2, 0.3) } else { (5, 0.6) };
+    let (rounds, slice) = match (options.quick, options.windows) {
+        (true, false) => (2, 0.3),
+        (false, false) => (5, 0.6),
+        // A start takes so long under Wine that a slice has to be longer.
+        (true, true) => (2, 1.0),
+        (false, true) => (5, 3.0),
+    };
     if options.rounds == 0 {
         options.rounds = rounds;
     }

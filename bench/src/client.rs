@@ -32,6 +32,8 @@ pub struct Load<'a> {
 pub struct Outcome {
     /// Microseconds from connect to the end, of those that went well.
     pub latencies: Vec<f64>,
+    /// Microseconds from connect to the first byte, of the same.
+    pub firsts: Vec<f64>,
     pub errors: Errors,
 }
 
@@ -58,6 +60,7 @@ impl Errors {
 struct Client {
     socket: OwnedFd,
     begin: Instant,
+    first: Option<Instant>,
     got: Vec<u8>,
 }
 
@@ -96,7 +99,8 @@ impl Load<'_> {
                     Ok(socket) => {
                         let data = EventData::new_u64(place as u64);
                         epoll::add(&queue, &socket, data, EventFlags::IN)?;
-                        clients[place] = Some(Client { socket, begin, got: Vec::new() });
+                        clients[place] =
+                            Some(Client { socket, begin, first: None, got: Vec::new() });
                     }
                     Err(error) => {
                         outcome.errors.add(format!("connect {error:?}"));
@@ -117,7 +121,11 @@ impl Load<'_> {
                 let Some(client) = clients[place].as_mut() else { continue };
                 let Some(end) = client.read(self.expected) else { continue };
                 match end {
-                    Ok(()) => outcome.latencies.push(micros(client.begin.elapsed())),
+                    Ok(()) => {
+                        outcome.latencies.push(micros(client.begin.elapsed()));
+                        let first = client.first.map(|first| micros(first - client.begin));
+                        outcome.firsts.extend(first);
+                    }
                     Err(error) => outcome.errors.add(error),
                 }
                 clients[place] = None;
@@ -147,7 +155,10 @@ impl Client {
                 Ok(0) if self.got == expected => return Some(Ok(())),
                 Ok(0) if self.got.is_empty() => return Some(Err("empty".into())),
                 Ok(0) => return Some(Err("wrong output".into())),
-                Ok(length) => self.got.extend_from_slice(&buffer[..length]),
+                Ok(length) => {
+                    self.first.get_or_insert_with(Instant::now);
+                    self.got.extend_from_slice(&buffer[..length]);
+                }
                 Err(Errno::AGAIN) => return None,
                 Err(Errno::INTR) => {}
                 Err(error) => return Some(Err(format!("{error:?}"))),

@@ -8,6 +8,7 @@ mod peers;
 mod running;
 mod stream;
 mod table;
+mod windows;
 mod workloads;
 
 use std::process::ExitCode;
@@ -24,7 +25,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match workloads::run(&options) {
+    let measure = if options.windows { windows::run } else { workloads::run };
+    match measure(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");

@@ -195,7 +195,8 @@ fn measured<T>(mut measure: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     best.map(|(_, result)| result).ok_or_else(|| io::Error::other("nothing was measured"))
 }
 
-fn sample(peer: &str, round: usize, values: Vec<f64>, errors: &Errors) -> Sample {
+/// A measurement, which is told on standard error at once.
+pub fn sample(peer: &str, round: usize, values: Vec<f64>, errors: &Errors) -> Sample {
     let errors: Vec<String> =
         errors.0.iter().map(|(what, count)| format!("{count} x {what}")).collect();
     let errors = errors.join(", ");
