@@ -62,7 +62,8 @@ pub(super) fn create(order: Order<'_>) -> io::Result<Process> {
     let passed = order.stdio.into_iter().flatten().chain(order.held);
     let inherited = list_of(passed.filter(|h| order.console.is_none() || !h.is_null()))?;
     let job = order.job.map(Job::as_raw);
-    let mut attributes = Attributes::new(3)?;
+    let mut memory = AttributeMemory::default();
+    let mut attributes = Attributes::new(&mut memory, 3)?;
     if !inherited.is_empty() {
         attributes.set(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, &inherited)?;
     }
@@ -139,30 +140,33 @@ pub(super) fn create(order: Order<'_>) -> io::Result<Process> {
 fn list_of(handles: impl Iterator<Item = HANDLE>) -> io::Result<Vec<HANDLE>> {
     let mut list = Vec::new();
     for handle in handles {
+        if list.contains(&handle) {
+            continue;
+        }
         if handle.is_null() || !is_inheritable(handle)? {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a handle is not inheritable"));
         }
-        if !list.contains(&handle) {
-            list.push(handle);
-        }
+        list.push(handle);
     }
     Ok(list)
 }
 
-/// A list of attributes for a new process. It borrows the values that are in it.
+/// Room for a list of attributes, in units that are aligned as pointers are. Wine and every Windows
+/// that is known need three words, and three more for each attribute; here is room for nine.
+type AttributeMemory = [usize; 32];
+
+/// A list of attributes for a new process. It borrows its memory and the values that are in it.
 struct Attributes<'a> {
-    /// In units that are aligned as pointers are.
-    memory: Vec<usize>,
+    memory: &'a mut AttributeMemory,
     values: std::marker::PhantomData<&'a [HANDLE]>,
 }
 
 impl<'a> Attributes<'a> {
-    fn new(count: u32) -> io::Result<Self> {
-        let mut size = 0;
-        // SAFETY: asks only how much memory is needed; this call always fails.
-        unsafe { InitializeProcThreadAttributeList(ptr::null_mut(), count, 0, &raw mut size) };
-        let mut memory = vec![0usize; size.div_ceil(size_of::<usize>())];
-        // SAFETY: the memory is as large as was asked for.
+    /// # Errors
+    /// The system needs more memory for so many attributes.
+    fn new(memory: &'a mut AttributeMemory, count: u32) -> io::Result<Self> {
+        let mut size = size_of_val(memory);
+        // SAFETY: pointer and size are those of the memory; less than it may be used.
         check(unsafe {
             InitializeProcThreadAttributeList(memory.as_mut_ptr().cast(), count, 0, &raw mut size)
         })?;

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use windows_sys::Win32::Foundation::{WAIT_OBJECT_0, WAIT_TIMEOUT};
+use windows_sys::Win32::Foundation::{STILL_ACTIVE, WAIT_OBJECT_0, WAIT_TIMEOUT};
 use windows_sys::Win32::System::Console::{
     AttachConsole, CTRL_BREAK_EVENT, FreeConsole, GenerateConsoleCtrlEvent, SetConsoleCtrlHandler,
 };
@@ -36,6 +37,8 @@ pub struct Child {
     /// Keeps the process id our own.
     process: OwnedHandle,
     job: Job,
+    /// It has been seen empty.
+    empty: AtomicBool,
     token: Option<Arc<Token>>,
     /// The console that it sits at.
     terminal: Option<Terminal>,
@@ -48,7 +51,8 @@ impl Child {
         token: Option<Arc<Token>>,
         terminal: Option<Terminal>,
     ) -> Self {
-        Self { id, wait: OnceLock::new(), process: handle, job, token, terminal }
+        let empty = AtomicBool::new(false);
+        Self { id, wait: OnceLock::new(), process: handle, job, empty, token, terminal }
     }
 
     /// The process id.
@@ -64,21 +68,28 @@ impl Child {
 
     /// Kills what the program left in its job. Call it after the program's end.
     pub fn kill_tree(&self) {
-        self.job.terminate();
+        // Mostly there is nothing.
+        if !self.is_empty().unwrap_or(false) {
+            self.job.terminate();
+        }
     }
 
     /// The status of a program that has ended. `None` if it still runs.
     pub fn reap(&self) -> Option<ExitStatus> {
-        // SAFETY: the handle is open; without a timeout this only looks.
-        match unsafe { WaitForSingleObject(self.process.as_raw_handle(), 0) } {
-            WAIT_OBJECT_0 => {}
-            WAIT_TIMEOUT => return None,
-            _ => return Some(ExitStatus::Unknown),
-        }
         let mut code = 0;
         // SAFETY: the handle is open and the pointer is valid for the call.
         let result = unsafe { GetExitCodeProcess(self.process.as_raw_handle(), &raw mut code) };
-        Some(check(result).map_or(ExitStatus::Unknown, |()| ExitStatus::Code(code)))
+        let status = check(result).map_or(ExitStatus::Unknown, |()| ExitStatus::Code(code));
+        if status == ExitStatus::Code(STILL_ACTIVE.cast_unsigned()) {
+            // It runs, or it has ended with this very number (GetExitCodeProcess, "Remarks").
+            // SAFETY: the handle is open; without a timeout this only looks.
+            match unsafe { WaitForSingleObject(self.process.as_raw_handle(), 0) } {
+                WAIT_OBJECT_0 => {}
+                WAIT_TIMEOUT => return None,
+                _ => return Some(ExitStatus::Unknown),
+            }
+        }
+        Some(status)
     }
 
     /// Waits for the end of the program, which must be near.
@@ -91,7 +102,15 @@ impl Child {
     /// Whether nothing of the job is left. For use after [`Child::reap`].
     pub fn tree_is_gone(&self) -> bool {
         // A job that cannot be asked must not hold a slot for ever.
-        self.job.active().map_or(true, |active| active == 0)
+        self.is_empty().unwrap_or(true)
+    }
+
+    /// Whether the job is empty. Nobody else has it, so then it stays empty, and is not asked again.
+    fn is_empty(&self) -> io::Result<bool> {
+        if !self.empty.load(Ordering::Relaxed) {
+            self.empty.store(self.job.active()? == 0, Ordering::Relaxed);
+        }
+        Ok(self.empty.load(Ordering::Relaxed))
     }
 
     /// What asks the program to stop, for use without this `Child`: it takes its time.

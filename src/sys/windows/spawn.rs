@@ -2,9 +2,9 @@
 //! synchronous socket is a file to a program that knows nothing of networks. Or they are pipes,
 //! whose other ends are relayed; or there is a console.
 //!
-//! A socket, or an end of a pipe, is inheritable only while its program is made, and its program
-//! gets it by an explicit list, as no other process does. Any number of threads may start programs
-//! at a time.
+//! A socket, or an end of a pipe, is inheritable only from the moment on when its program is made,
+//! and its program gets it by an explicit list, as no other process does. Any number of threads may
+//! start programs at a time.
 
 use std::ffi::OsString;
 use std::io;
@@ -94,11 +94,12 @@ fn command(path: &Path, argv: &[OsString]) -> io::Result<(Vec<u16>, Vec<u16>)> {
 /// What a program gets as its standard input and output.
 #[derive(Clone, Copy, Debug)]
 pub enum Stdio<'a> {
-    /// The connection (`Inetd_SOCK` is its SOCKET value; there is none for a named pipe).
+    /// The connection (`Inetd_SOCK` is its SOCKET value; there is none for a named pipe). Close it
+    /// once the program is started.
     Connection(&'a Connection),
     /// The listening socket (`Inetd_SOCK` is its SOCKET value).
     Listener(&'a ListenSocket),
-    /// The ends of two pipes, whose other ends are relayed.
+    /// The ends of two pipes, whose other ends are relayed. Close them once the program is started.
     Pipe(&'a pipe::ProgramEnd),
     /// A console of its own, whose other end is relayed.
     Terminal(&'a terminal::ProgramEnd),
@@ -152,6 +153,9 @@ pub fn spawn(
         _ => create(order),
     };
     let process = process.map_err(|error| SpawnError { stage: stage_of(&error), error })?;
+    if !matches!(stdio, Stdio::Listener(_)) {
+        standard.leave();
+    }
     let terminal = match stdio {
         Stdio::Terminal(end) => Some(end.terminal()),
         _ => None,
@@ -219,9 +223,14 @@ impl<'a> Standard<'a> {
         let input = raw(&self.input).unwrap_or_default();
         (input, raw(&self.output).unwrap_or(input))
     }
+
+    /// Leaves the handles as they are: they are closed next.
+    fn leave(self) {
+        [self.input, self.output].into_iter().flatten().for_each(std::mem::forget);
+    }
 }
 
-/// A handle that can be inherited until this is dropped.
+/// A handle that can be inherited until this is dropped. It owns nothing.
 struct Lent<'a> {
     handle: HANDLE,
     owner: PhantomData<&'a ()>,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use windows_sys::Win32::Foundation::WAIT_OBJECT_0;
+use windows_sys::Win32::Foundation::{STILL_ACTIVE, WAIT_OBJECT_0};
 use windows_sys::Win32::Networking::WinSock::{
     INVALID_SOCKET, SOCKET, WSADuplicateSocketW, WSAPROTOCOL_INFOW, WSASocketW,
 };
@@ -203,6 +203,7 @@ fn act(mode: &str) -> i32 {
         }
         "stderr" => eprint!("{START}to standard error\nwithout an end of line"),
         "exit" => return 300,
+        "still active" => return STILL_ACTIVE,
         "sleep" => loop {
             std::thread::park();
         },

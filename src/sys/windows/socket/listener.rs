@@ -177,11 +177,7 @@ impl SocketListener {
             check_synchronous(&socket)?;
         }
         if self.file.is_none() {
-            // It is not documented which options are handed down. These can only fail if the peer
-            // is gone, which the program will see.
-            let tuning = self.tuning();
-            drop(socket.set_tcp_nodelay(tuning.nodelay));
-            drop(socket.set_keepalive(tuning.keepalive));
+            self.tuning().apply_to_connection(&socket);
         }
         Ok((Connection { peer: Peer::Socket(socket.into()), file: self.files }, peer))
     }
@@ -199,7 +195,7 @@ impl SocketListener {
         let mut tuning = self.tuning();
         select_events(&self.socket, None)?;
         self.socket.set_nonblocking(false)?;
-        tuning.lent = true;
+        (tuning.lent, tuning.was_lent) = (true, true);
         Ok(())
     }
 

@@ -15,6 +15,8 @@ pub(super) struct Tuning {
     receive: Buffer,
     /// A `wait` server has the socket, so nothing may be done with it.
     pub(super) lent: bool,
+    /// One had it, and may have chosen options of its own.
+    pub(super) was_lent: bool,
 }
 
 /// The size of a buffer.
@@ -37,6 +39,7 @@ impl Tuning {
             send: buffer(options.send_buffer),
             receive: buffer(options.receive_buffer),
             lent: false,
+            was_lent: false,
         }
     }
 
@@ -57,6 +60,18 @@ impl Tuning {
         self.send.apply(|| socket.send_buffer_size(), send)?;
         let receive = |size| socket.set_recv_buffer_size(size);
         self.receive.apply(|| socket.recv_buffer_size(), receive)
+    }
+
+    /// Gives a new connection its options. It is not documented which ones a listening socket hands
+    /// down; but ours has neither of these, and the system's own choice is without them.
+    pub(super) fn apply_to_connection(&self, socket: &Socket) {
+        // These can only fail if the peer is gone, which the program will see.
+        if self.nodelay || self.was_lent {
+            drop(socket.set_tcp_nodelay(self.nodelay));
+        }
+        if self.keepalive || self.was_lent {
+            drop(socket.set_keepalive(self.keepalive));
+        }
     }
 }
 

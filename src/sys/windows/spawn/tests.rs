@@ -8,6 +8,7 @@ use tokio::io::AsyncReadExt;
 use super::*;
 use crate::config::Tree;
 use crate::sys::ExitStatus;
+use crate::sys::platform::handle::is_inheritable;
 use crate::sys::platform::poll::Poller;
 use crate::sys::platform::testing::{
     PATIENCE, accepted, after_start, answer, connect, eventually, has_ended, is_wine, listener,
@@ -35,6 +36,12 @@ fn start(
 fn status(child: &Child) -> ExitStatus {
     eventually("the program does not end", || child.reap().is_some());
     child.reap().unwrap()
+}
+
+fn can_be_inherited(end: End<'_>) -> bool {
+    let End::Socket(socket) = end else { panic!("not a socket") };
+    let handle = std::ptr::with_exposed_provenance_mut(socket.as_raw_socket().try_into().unwrap());
+    is_inheritable(handle).unwrap()
 }
 
 fn prepared(mode: &str) -> Prepared {
@@ -138,6 +145,25 @@ fn the_end_is_told_even_if_it_was_before() {
     child.watch(&poller, 5).unwrap();
     assert_eq!(tokens.recv_timeout(PATIENCE).unwrap(), 5);
     assert!(child.watch(&poller, 6).is_err());
+}
+
+#[test]
+fn an_end_that_looks_like_none_is_one() {
+    let (listener, address) = listener();
+    let (_client, child) = start(&listener, address, &prepared("still active"), None);
+    assert_eq!(status(&child), ExitStatus::Code(259));
+}
+
+#[test]
+fn a_connection_that_stays_ours_is_not_inheritable() {
+    let (listener, address) = listener();
+    let (_client, connection) = accepted(&listener, address);
+    let mut missing = program("hello", &[]);
+    missing.path = missing.cwd.join("there is no such program.exe");
+    let missing = Prepared::new(&missing).unwrap();
+    // It is tried again later, perhaps.
+    spawn(&missing, Stdio::Connection(&connection), None, &facts()).unwrap_err();
+    assert!(!can_be_inherited(connection.end().unwrap()));
 }
 
 #[test]
@@ -301,6 +327,7 @@ fn a_wait_server_gets_the_listener_and_gives_it_back() {
     serve.argv.truncate(1);
     let serve = Prepared::new(&serve).unwrap();
     let child = spawn(&serve, Stdio::Listener(&listener), None, &facts()).unwrap();
+    assert!(!can_be_inherited(listener.end().unwrap()), "it stays ours");
     for _ in 0..2 {
         assert_eq!(answer(&mut connect(address)), "served by the program");
     }

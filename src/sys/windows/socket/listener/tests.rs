@@ -7,7 +7,7 @@ use socket2::SockRef;
 use windows_sys::Win32::Foundation::ERROR_NO_SYSTEM_RESOURCES;
 use windows_sys::Win32::Networking::WinSock::{WSAECONNRESET, WSAEMFILE, WSAENOBUFS, WSAENOTSOCK};
 
-use super::super::{Kind, ListenSocket, accept_failure, bind_failure, has_ipv6};
+use super::super::{End, Kind, ListenSocket, accept_failure, bind_failure, has_ipv6};
 use super::*;
 use crate::sys::platform::handle::is_inheritable;
 use crate::sys::platform::testing::{PATIENCE, accepted, connect, eventually, listener, tokens};
@@ -119,6 +119,24 @@ fn options_reach_the_accepted_socket() {
         assert_eq!(socket.tcp_nodelay().unwrap(), on);
         assert_eq!(socket.keepalive().unwrap(), on);
     }
+}
+
+#[test]
+fn options_of_a_server_that_had_the_socket_do_not_stay() {
+    let endpoint = Endpoint::Tcp { address: "127.0.0.1:0".parse().unwrap(), only_v6: false };
+    let options = SocketOptions { nodelay: false, keepalive: false, ..Default::default() };
+    let listener = ListenSocket::bind(&endpoint, &options).unwrap();
+    let Endpoint::Tcp { address, .. } = *listener.local() else { panic!("not TCP") };
+    listener.lend().unwrap();
+    let End::Socket(socket) = listener.end().unwrap() else { panic!("not a socket") };
+    SockRef::from(&socket).set_tcp_nodelay(true).unwrap();
+    SockRef::from(&socket).set_keepalive(true).unwrap();
+    listener.take_back().unwrap();
+    let (_client, connection) = accepted(&listener, address);
+    let socket = accepted_socket(connection);
+    let socket = SockRef::from(&socket);
+    assert!(!socket.tcp_nodelay().unwrap());
+    assert!(!socket.keepalive().unwrap());
 }
 
 #[test]
