@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::admission::Refusal;
-use crate::config::{Io, Program, ServiceConfig, Stderr};
+use crate::config::{Io, Program, ServiceConfig, Stderr, Work};
 use crate::sys::PrepareError;
 use crate::sys::spawn::Prepared;
 use crate::sys::stdio::Output;
@@ -39,7 +39,7 @@ pub struct Setup {
     /// The settings as they were written.
     pub config: Arc<ServiceConfig>,
     /// What starts the program, if there is one.
-    pub program: Option<Startable>,
+    pub program: Option<Arc<Startable>>,
 }
 
 /// A program, ready to be started.
@@ -97,13 +97,22 @@ impl Counters {
 }
 
 impl Setup {
-    /// Prepares everything that does not depend on a connection.
+    /// Prepares everything that does not depend on a connection. What starts the program is taken
+    /// from `like`, another service, if that has the same one.
     ///
     /// # Errors
     /// The file for standard error cannot be opened, the account cannot be logged on, or a string
     /// holds a NUL.
-    pub fn new(config: Arc<ServiceConfig>) -> Result<Self, PrepareError> {
-        let program = config.program().map(Startable::new).transpose()?;
+    pub fn new(config: Arc<ServiceConfig>, like: Option<&Self>) -> Result<Self, PrepareError> {
+        let program = match (&config.work, like.map(|like| (&like.config.work, &like.program))) {
+            (Work::Program(program), Some((Work::Program(other), Some(prepared))))
+                if Arc::ptr_eq(program, other) =>
+            {
+                Some(Arc::clone(prepared))
+            }
+            (Work::Program(program), _) => Some(Arc::new(Startable::new(program)?)),
+            (Work::Forward(_) | Work::Builtin(_) | Work::Sensor, _) => None,
+        };
         Ok(Self { config, program })
     }
 }

@@ -132,6 +132,51 @@ impl World {
     }
 }
 
+impl PartialEq for Gate {
+    /// Rules and tables are equal if they are the same ones.
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            rules,
+            resolve,
+            access,
+            wrappers,
+            sensor,
+            schedule,
+            over_limit,
+            max_per_source,
+            source_prefix,
+            rate,
+            rate_per_source,
+            rate_pause,
+            max_load,
+            banner,
+            banner_reject,
+        } = self;
+        same(rules.as_ref(), other.rules.as_ref())
+            && same(access.as_ref(), other.access.as_ref())
+            && *wrappers == other.wrappers
+            && (*resolve, *sensor, *over_limit) == (other.resolve, other.sensor, other.over_limit)
+            && *schedule == other.schedule
+            && (*max_per_source, *source_prefix) == (other.max_per_source, other.source_prefix)
+            && (*rate, *rate_per_source) == (other.rate, other.rate_per_source)
+            && (*rate_pause, *max_load) == (other.rate_pause, other.max_load)
+            && (banner, banner_reject) == (&other.banner, &other.banner_reject)
+    }
+}
+
+impl PartialEq for Wrapped {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.files, &other.files) && self.daemon == other.daemon
+    }
+}
+
+fn same<T>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    }
+}
+
 impl Gate {
     /// Decides about a peer that was accepted with a slot, or only to hear that there is none.
     /// A permit that is not passed on frees its slot. A `wait` service never sees a peer.

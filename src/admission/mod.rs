@@ -49,7 +49,8 @@ pub struct Admission {
 struct Slots {
     in_use: u32,
     limit: Option<u32>,
-    services: HashMap<ServiceId, ServiceSlots>,
+    /// In boxes, because up to half of the places of a table are empty.
+    services: HashMap<ServiceId, Box<ServiceSlots>>,
     /// Listeners that sleep because the daemon is full.
     waiting: VecDeque<ListenerId>,
     /// Listeners that may try again.

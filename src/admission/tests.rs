@@ -222,6 +222,24 @@ fn of_several_reasons_the_first_in_the_order_counts() {
 }
 
 #[test]
+fn who_cannot_wait_is_refused_whatever_the_service_says() {
+    let second = Duration::from_secs(1);
+    let admission = admission(None);
+    admission.set_service_limit(1, Some(1));
+    let gate = Gate { rate: Rate::new(1, second), ..gate(OverLimit::Queue) };
+    let start = Instant::now();
+    let world = World::at(start);
+    let come = || admission.enter(1, None, &gate, start);
+    let held = let_in(&admission, &gate, Ok(permit(come())), 1, &world).unwrap();
+    assert!(matches!(come(), Entry::Full(Refusal::ServiceLimit)));
+    drop(held);
+    assert_eq!(admission.next_offered(), None, "nobody sleeps");
+    // Too fast: no pause for the others, but a refusal.
+    let slot = Ok(permit(come()));
+    assert_eq!(let_in(&admission, &gate, slot, 1, &world).unwrap_err(), Refusal::Rate);
+}
+
+#[test]
 fn too_many_connections_make_a_pause_that_ends() {
     let second = Duration::from_secs(1);
     let admission = admission(None);

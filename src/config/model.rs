@@ -132,11 +132,12 @@ pub struct ServiceConfig {
     /// Its unique name.
     pub name: Arc<str>,
     /// The addresses, none twice. There is at least one, or a name of the multiplexer.
-    pub listen: Vec<Endpoint>,
+    pub listen: Box<[Endpoint]>,
     /// The names under which the built-in service `tcpmux` offers it (RFC 1078).
     pub mux: Vec<MuxName>,
-    /// Options of its listening sockets.
-    pub socket: SocketOptions,
+    /// Options of its listening sockets. As with `gate` and a program, neighbours in a configuration
+    /// that have the same share one copy.
+    pub socket: Arc<SocketOptions>,
     /// What rpcbind is told of its ports.
     pub rpc: Option<Rpc>,
     /// First pause before a failed bind is tried again; it doubles up to a minute.
@@ -149,7 +150,7 @@ pub struct ServiceConfig {
     /// Sessions at a time; `None` is no limit.
     pub max_sessions: Option<u32>,
     /// What is asked of a peer besides a free slot.
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
     /// A session that lives longer is stopped; `None` is no limit.
     pub session_timeout: Option<Duration>,
     /// How long each step of the stop ladder waits.
@@ -207,7 +208,7 @@ pub struct Rpc {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
     /// `run`: a program is started.
-    Program(Box<Program>),
+    Program(Arc<Program>),
     /// `forward`: it is relayed to another server.
     Forward(Target),
     /// `builtin`: inetd answers by itself.

@@ -73,7 +73,7 @@ fn every_key_has_its_meaning() {
         receive_buffer: Some(65536),
         ..SocketOptions::default()
     };
-    assert_eq!(hello.socket, socket);
+    assert_eq!(*hello.socket, socket);
     assert_eq!(argv(hello), ["-hello", "--polite", ""]);
     assert!(runs(hello).path.is_absolute() && runs(hello).cwd.is_absolute());
     assert!(runs(hello).cwd.join("full.toml").exists());
@@ -172,6 +172,32 @@ fn rules_of_the_defaults_exist_once() {
     let rules = |name| service(&config, name).gate.rules.as_ref().unwrap();
     assert!(Arc::ptr_eq(rules("one"), rules("two")));
     assert!(!Arc::ptr_eq(rules("one"), rules("own")));
+}
+
+#[test]
+fn neighbours_with_the_same_settings_share_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inetd.toml");
+    let program = std::env::current_exe().unwrap();
+    let run = |more: &str| format!("listen = '0'\nrun = ['{}'{more}]\n", program.display());
+    let text = format!(
+        "[service.a]\n{same}[service.b]\n{same}[service.c]\n{other}max_per_source = 3\n\
+         nodelay = true\n[service.d]\n{same}",
+        same = run(""),
+        other = run(", 'x'"),
+    );
+    std::fs::write(&path, text).unwrap();
+    let config = load(&path, FileFormat::Auto, Purpose::Check).unwrap().0;
+    let program = |name: &str| match &service(&config, name).work {
+        Work::Program(program) => Arc::clone(program),
+        other => panic!("{other:?}"),
+    };
+    let (a, b, c) = (service(&config, "a"), service(&config, "b"), service(&config, "c"));
+    assert!(Arc::ptr_eq(&program("a"), &program("b")));
+    assert!(Arc::ptr_eq(&a.gate, &b.gate) && Arc::ptr_eq(&a.socket, &b.socket));
+    assert_eq!((c.gate.max_per_source, b.gate.max_per_source), (Some(3), None));
+    assert_eq!((c.socket.nodelay, b.socket.nodelay), (true, false));
+    assert_eq!((program("c").argv.len(), program("d").argv.len()), (2, 1));
 }
 
 #[test]

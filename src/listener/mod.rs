@@ -36,7 +36,7 @@ pub struct Listener {
 #[derive(Debug)]
 struct Use {
     /// The options that it has, or shall have when it comes back.
-    options: SocketOptions,
+    options: Arc<SocketOptions>,
     /// A `wait` server has it. Nothing may be done with it meanwhile.
     lent: bool,
     /// Its service drains: the system shall refuse connections, if it can.
@@ -50,7 +50,7 @@ impl Listener {
     pub fn new(
         id: ListenerId,
         asked: Endpoint,
-        options: SocketOptions,
+        options: Arc<SocketOptions>,
         socket: ListenSocket,
         service: Arc<Service>,
         poller: &Poller,
@@ -68,12 +68,12 @@ impl Listener {
     }
 
     /// Changes its options, now or when it listens again.
-    pub fn retune(&self, options: &SocketOptions) -> io::Result<()> {
+    pub fn retune(&self, options: &Arc<SocketOptions>) -> io::Result<()> {
         let mut state = self.lock_use();
         if state.options == *options {
             return Ok(());
         }
-        let before = std::mem::replace(&mut state.options, options.clone());
+        let before = std::mem::replace(&mut state.options, Arc::clone(options));
         state.stale = state.lent || self.is_refusing();
         if !state.stale {
             self.socket.retune(options)?;

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::config::keys::Key;
 use crate::config::{Config, Io, MuxName, ServiceConfig, SocketOptions, Tree};
 use crate::control::status::ServiceStatus;
 use crate::front::{Front, Offer};
@@ -74,13 +75,12 @@ struct Pending {
     place: String,
     service: Arc<Service>,
     endpoint: Endpoint,
-    options: SocketOptions,
+    options: Arc<SocketOptions>,
     pause: Duration,
 }
 
 /// A service of the new configuration, prepared, before anything is changed.
 struct Planned {
-    place: String,
     setup: Arc<Setup>,
     /// For each endpoint: the listener that stays, or the new socket, or what to try later.
     endpoints: Vec<(Endpoint, Source)>,
@@ -92,6 +92,11 @@ enum Source {
     Later(io::Error),
     /// Can be bound when old listeners are closed.
     Replaced,
+}
+
+/// Where a service says where it listens.
+fn place(config: &Config, service: &ServiceConfig) -> String {
+    config.place(service.position(Key::Listen))
 }
 
 impl Listeners {
@@ -242,7 +247,7 @@ impl Listeners {
         if config.services.iter().all(|service| service.gate.sensor.is_none()) {
             self.front.admission.caught.clear();
         }
-        let pending = self.commit(planned);
+        let pending = self.commit(config, planned);
         self.drop_unclaimed();
         Ok(pending)
     }
@@ -250,16 +255,17 @@ impl Listeners {
     /// Prepares everything that can fail.
     fn plan(&mut self, config: &Config) -> Result<Vec<Planned>, ApplyError> {
         let mut unclaimed = self.bound.clone();
-        let mut planned = Vec::with_capacity(config.services.len());
+        let mut planned: Vec<(Setup, Vec<_>)> = Vec::with_capacity(config.services.len());
         for service in &config.services {
-            let place = config.place(service.position(crate::config::keys::Key::Listen));
-            let setup = Setup::new(Arc::clone(service)).map_err(|error| ApplyError::Setup {
-                place: config.place(error.key.map_or(service.at, |key| service.position(key))),
-                service: Arc::clone(&service.name),
-                error: error.error,
-            })?;
+            let like = planned.last().map(|(setup, _)| setup);
+            let setup =
+                Setup::new(Arc::clone(service), like).map_err(|error| ApplyError::Setup {
+                    place: config.place(error.key.map_or(service.at, |key| service.position(key))),
+                    service: Arc::clone(&service.name),
+                    error: error.error,
+                })?;
             let mut endpoints = Vec::with_capacity(service.listen.len());
-            for endpoint in &service.listen {
+            for endpoint in &*service.listen {
                 let same = |listener: &Arc<Listener>| {
                     listener.asked == *endpoint
                         && listener.suits(&service.socket)
@@ -269,27 +275,27 @@ impl Listeners {
                 let source = unclaimed.iter().position(same).map(|at| unclaimed.swap_remove(at));
                 endpoints.push((endpoint.clone(), source.map(Source::Kept)));
             }
-            planned.push((place, setup, endpoints));
+            planned.push((setup, endpoints));
         }
         // Only now it is known which listeners go, and a new endpoint may need their place.
         let mut result = Vec::with_capacity(planned.len());
-        for (place, setup, endpoints) in planned {
+        for (setup, endpoints) in planned {
             let mut sources = Vec::with_capacity(endpoints.len());
             for (endpoint, kept) in endpoints {
                 let source = match kept {
                     Some(kept) => kept,
-                    None => self.source(&place, &setup.config, &endpoint, &unclaimed)?,
+                    None => self.source(config, &setup.config, &endpoint, &unclaimed)?,
                 };
                 sources.push((endpoint, source));
             }
-            result.push(Planned { place, setup: Arc::new(setup), endpoints: sources });
+            result.push(Planned { setup: Arc::new(setup), endpoints: sources });
         }
         Ok(result)
     }
 
     fn source(
         &mut self,
-        place: &str,
+        config: &Config,
         service: &ServiceConfig,
         endpoint: &Endpoint,
         going: &[Arc<Listener>],
@@ -311,7 +317,7 @@ impl Listeners {
                 Ok(Source::Later(error))
             }
             Err(error) => Err(ApplyError::Bind {
-                place: place.to_owned(),
+                place: place(config, service),
                 service: Arc::clone(&service.name),
                 endpoint: endpoint.clone(),
                 error,
@@ -320,7 +326,7 @@ impl Listeners {
     }
 
     /// Changes over. Nothing in here can refuse.
-    fn commit(&mut self, planned: Vec<Planned>) -> Vec<(Instant, PendingId)> {
+    fn commit(&mut self, config: &Config, planned: Vec<Planned>) -> Vec<(Instant, PendingId)> {
         self.pending.clear();
         let stays = |listener: &Arc<Listener>| {
             let mut sources = planned.iter().flat_map(|service| &service.endpoints);
@@ -335,7 +341,7 @@ impl Listeners {
         let mut offers = Vec::new();
         let mut old = std::mem::take(&mut self.services);
         let mut later = Vec::new();
-        for Planned { place, setup, endpoints } in planned {
+        for Planned { setup, endpoints } in planned {
             let service = match old.remove(&setup.config.name) {
                 Some(service) => {
                     service.set_setup(Arc::clone(&setup));
@@ -352,11 +358,8 @@ impl Listeners {
                 |name: &MuxName| Offer { name: name.clone(), service: Arc::clone(&service) };
             offers.extend(setup.config.mux.iter().map(offer));
             for (endpoint, source) in endpoints {
-                let options = setup.config.socket.clone();
-                let place = place.clone();
-                let pause = setup.config.bind_retry.unwrap_or(LONGEST_RETRY);
-                let mut pending =
-                    Pending { place, service: Arc::clone(&service), endpoint, options, pause };
+                let mut pause = setup.config.bind_retry.unwrap_or(LONGEST_RETRY);
+                let options = &setup.config.socket;
                 let tried = match source {
                     Source::Kept(listener) => {
                         let moved = listener.service().id != service.id;
@@ -370,14 +373,17 @@ impl Listeners {
                         }
                         continue;
                     }
-                    Source::New(socket) => self.add(&pending, socket),
+                    Source::New(socket) => self.add(&service, &endpoint, options, socket),
                     Source::Later(error) => Err(error),
-                    Source::Replaced => ListenSocket::bind(&pending.endpoint, &pending.options)
-                        .and_then(|socket| self.add(&pending, socket))
+                    Source::Replaced => ListenSocket::bind(&endpoint, options)
+                        .and_then(|socket| self.add(&service, &endpoint, options, socket))
                         // A front thread may still hold the old socket, for a moment.
-                        .inspect_err(|_| pending.pause = FIRST_RETRY),
+                        .inspect_err(|_| pause = FIRST_RETRY),
                 };
                 if let Err(error) = tried {
+                    let (service, options) = (Arc::clone(&service), Arc::clone(options));
+                    let place = place(config, &setup.config);
+                    let pending = Pending { place, service, endpoint, options, pause };
                     later.push(self.postpone(pending, &error));
                 }
             }
@@ -390,8 +396,9 @@ impl Listeners {
     pub(super) fn bind_again(&mut self, id: PendingId) -> Vec<(Instant, PendingId)> {
         // A reload may have dropped it.
         let Some(mut pending) = self.pending.remove(&id) else { return Vec::new() };
-        let bound = ListenSocket::bind(&pending.endpoint, &pending.options)
-            .and_then(|socket| self.add(&pending, socket));
+        let bound = ListenSocket::bind(&pending.endpoint, &pending.options).and_then(|socket| {
+            self.add(&pending.service, &pending.endpoint, &pending.options, socket)
+        });
         match bound {
             Ok(()) => Vec::new(),
             Err(error) => {
@@ -414,12 +421,17 @@ impl Listeners {
         self.front.recorder.log().event(event::CANNOT_RETUNE, &fields);
     }
 
-    fn add(&mut self, pending: &Pending, socket: ListenSocket) -> io::Result<()> {
-        let Pending { service, endpoint, options, .. } = pending;
+    fn add(
+        &mut self,
+        service: &Arc<Service>,
+        endpoint: &Endpoint,
+        options: &Arc<SocketOptions>,
+        socket: ListenSocket,
+    ) -> io::Result<()> {
         let local = socket.local().clone();
         self.warn_of_filters(service, &socket);
         let listener = self.front.add_listener(|id, poller| {
-            let (asked, options) = (endpoint.clone(), options.clone());
+            let (asked, options) = (endpoint.clone(), Arc::clone(options));
             Listener::new(id, asked, options, socket, Arc::clone(service), poller)
         })?;
         self.settle(&listener);

@@ -24,7 +24,7 @@ mod work;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use conflicts::Conflicts;
@@ -40,7 +40,7 @@ use super::raw::{Entry, Layer, Origin, Raw, RawService};
 use super::report::{Problem, Report};
 use super::source::Sources;
 use super::value::{NAME_LENGTH, is_name, to_name};
-use super::{Config, Io, Purpose, ServiceConfig, SocketOptions, Work};
+use super::{Config, Io, Program, Purpose, ServiceConfig, SocketOptions, Work};
 use crate::admission::Gate;
 use crate::listener::endpoint::Endpoint;
 use crate::sys::socket::{has_ipv6, has_unix_sockets};
@@ -69,6 +69,10 @@ pub(crate) fn resolve(
         rules: HashMap::new(),
         mux: MuxNames::default(),
         tables: tables::Tables::default(),
+        found: HashMap::new(),
+        last_program: Shared::default(),
+        last_gate: Shared::default(),
+        last_socket: Shared::default(),
     };
     for layer in &layers {
         // A default that no service uses is looked at, too.
@@ -112,6 +116,30 @@ struct Resolver {
     rules: access::Known,
     mux: MuxNames,
     tables: tables::Tables,
+    /// The executables by folder and name.
+    found: HashMap<(Arc<Path>, OsString), PathBuf>,
+    last_program: Shared<Program>,
+    last_gate: Shared<Gate>,
+    last_socket: Shared<SocketOptions>,
+}
+
+/// What was made last. Services next to each other often have the same settings; one copy is enough
+/// for them.
+struct Shared<T>(Option<Arc<T>>);
+
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: PartialEq> Shared<T> {
+    fn share(&mut self, new: T) -> Arc<T> {
+        match &self.0 {
+            Some(last) if **last == new => Arc::clone(last),
+            _ => Arc::clone(self.0.insert(Arc::new(new))),
+        }
+    }
 }
 
 impl Resolver {
@@ -141,15 +169,15 @@ impl Resolver {
         let place = |(key, span): &(Key, _)| (*key, self.sources.position(*span));
         Some(Arc::new(ServiceConfig {
             name: raw.name.value.as_str().into(),
-            listen,
+            listen: listen.into(),
             mux,
-            socket: SocketOptions { relayed, ..draft.socket },
+            socket: self.last_socket.share(SocketOptions { relayed, ..draft.socket }),
             rpc: draft.rpc,
             bind_retry: draft.bind_retry,
             wait: draft.wait,
             work,
             max_sessions: draft.max_sessions,
-            gate,
+            gate: self.last_gate.share(gate),
             session_timeout: draft.session_timeout,
             stop_timeout: draft.stop_timeout,
             idle_timeout: draft.idle_timeout,

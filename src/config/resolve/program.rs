@@ -52,11 +52,19 @@ impl Resolver {
 
     fn executable(&mut self, run: &[Spanned<std::ffi::OsString>]) -> Option<PathBuf> {
         let name = run.first()?;
-        let base = &*Arc::clone(&self.sources.get(name.span.file).base);
-        let word = Path::new(&name.value);
+        let folder = Arc::clone(&self.sources.get(name.span.file).base);
+        let key = (folder, name.value.clone());
+        if let Some(path) = self.found.get(&key) {
+            return Some(path.clone());
+        }
+        let (base, word) = (&*key.0, Path::new(&name.value));
         let error = match program::find(word, base, self.search.as_deref()) {
-            // Without the `.` of "./hello".
-            Ok(path) => return Some(path.components().collect()),
+            Ok(path) => {
+                // Without the `.` of "./hello".
+                let path: PathBuf = path.components().collect();
+                self.found.insert(key, path.clone());
+                return Some(path);
+            }
             Err(error) => error,
         };
         let shown = word.display();

@@ -51,7 +51,8 @@ impl Resolver {
             return None;
         }
         if draft.span(Key::Run).is_some() {
-            return self.program(draft).map(|program| Work::Program(Box::new(program)));
+            let program = self.program(draft)?;
+            return Some(Work::Program(self.last_program.share(program)));
         }
         self.no_program(raw, draft);
         if let Some(builtin) = &draft.builtin {

@@ -28,7 +28,7 @@ pub struct ListenSocket {
     can_refuse: bool,
     /// The file of a Unix socket that we made, with its identity: removed with the listener,
     /// but only if it is still ours.
-    file: Option<SocketFile>,
+    file: Option<Box<SocketFile>>,
 }
 
 impl ListenSocket {
@@ -42,6 +42,7 @@ impl ListenSocket {
     pub fn bind(endpoint: &Endpoint, options: &SocketOptions) -> io::Result<Self> {
         let (socket, file) = bind(endpoint, options)?;
         let can_refuse = matches!(endpoint, Endpoint::Tcp { .. }) && !endpoint.is_port_zero();
+        let file = file.map(Box::new);
         let mut listener = Self { socket, local: endpoint.clone(), can_refuse, file };
         listener.listen(options)?;
         listener.local = listener.read_local(endpoint)?;

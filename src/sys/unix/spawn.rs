@@ -41,7 +41,7 @@ pub struct Prepared {
     umask: Option<u32>,
     nice: Option<c_int>,
     /// The resource as an argument of prlimit(2): its type differs between C libraries.
-    limits: Vec<(c_long, libc::rlimit64)>,
+    limits: Box<[(c_long, libc::rlimit64)]>,
     identity: Option<Ids>,
 }
 
@@ -78,7 +78,7 @@ impl Prepared {
             },
             umask: (program.umask != startup::UMASK).then_some(program.umask),
             nice: program.nice,
-            limits,
+            limits: limits.into(),
             identity: program.identity.as_ref().map(|identity| Ids {
                 user: identity.user,
                 group: identity.group,
