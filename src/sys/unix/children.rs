@@ -6,8 +6,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions};
 
@@ -21,9 +21,15 @@ pub(super) struct Children {
 
 /// Where the kernel writes the number of a child before the child runs. Until it is cleared, the
 /// child is being started, and it is too early to call it nobody's. One for each thread.
-pub(super) type Starting = &'static AtomicI32;
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Starting(&'static AtomicI32);
 
 static STARTING: Mutex<Vec<Starting>> = Mutex::new(Vec::new());
+
+/// Somebody waits until a child is not being started any more.
+static AWAITED: AtomicBool = AtomicBool::new(false);
+static GATE: Mutex<()> = Mutex::new(());
+static STARTED: Condvar = Condvar::new();
 
 thread_local! {
     static OWN: Cell<Option<Starting>> = const { Cell::new(None) };
@@ -33,11 +39,44 @@ thread_local! {
 pub(super) fn starting() -> Starting {
     OWN.get().unwrap_or_else(|| {
         // Never freed: threads that start programs live as long as the daemon.
-        let own: Starting = Box::leak(Box::default());
+        let own = Starting(Box::leak(Box::default()));
         lock(&STARTING).push(own);
         OWN.set(Some(own));
         own
     })
+}
+
+impl Starting {
+    /// For clone(2).
+    pub(super) fn as_ptr(self) -> *mut i32 {
+        self.0.as_ptr()
+    }
+
+    /// The child is watched, or was reaped.
+    pub(super) fn is_over(self) {
+        self.0.store(0, Ordering::SeqCst);
+        // Either whoever waits sees the zero, or we see that he waits.
+        if AWAITED.load(Ordering::SeqCst) {
+            let _gate = lock(&GATE);
+            STARTED.notify_one();
+        }
+    }
+
+    fn any_is(pid: i32) -> bool {
+        lock(&STARTING).iter().any(|starting| starting.0.load(Ordering::SeqCst) == pid)
+    }
+
+    /// Waits until a child that has ended is not being started any more: it was faster than the
+    /// thread that has started it, and that thread is about to tell us.
+    fn wait_for(pid: i32) {
+        AWAITED.store(true, Ordering::SeqCst);
+        let mut gate = lock(&GATE);
+        while Self::any_is(pid) {
+            gate = STARTED.wait(gate).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(gate);
+        AWAITED.store(false, Ordering::SeqCst);
+    }
 }
 
 impl Children {
@@ -54,14 +93,13 @@ impl Children {
                 signals::wait_for_child()?;
                 continue;
             };
-            let is_starting = lock(&STARTING).iter().any(|s| s.load(Ordering::SeqCst) == pid);
+            let is_starting = Starting::any_is(pid);
             // In this order: it is watched before it is not being started any more.
             if let Some(token) = lock(&self.tokens).remove(&pid) {
                 return Ok(token);
             }
             if is_starting {
-                // It was faster than the thread that has started it, which is about to tell us.
-                rustix::thread::sched_yield();
+                Starting::wait_for(pid);
             } else if let Some(pid) = Pid::from_raw(pid) {
                 let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
                 // An error means that somebody else has reaped it.

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -37,7 +36,7 @@ impl Child {
     /// thread that has started it. It cannot fail here.
     pub fn watch(&self, poller: &Poller, token: u64) -> io::Result<()> {
         poller.watch_child(self.pid, token);
-        self.starting.store(0, Ordering::SeqCst);
+        self.starting.is_over();
         Ok(())
     }
 
@@ -65,7 +64,7 @@ impl Child {
     /// Takes the status of a child that could not become the program.
     pub(super) fn reap_failed(&self) {
         self.wait();
-        self.starting.store(0, Ordering::SeqCst);
+        self.starting.is_over();
     }
 
     /// Whether nothing of the process group is left. For use after [`Child::reap`], until it is
