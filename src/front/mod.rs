@@ -241,7 +241,7 @@ impl Front {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// A program was started or reaped. The supervisor hears of the first one only.
+    /// A program is about to be started, or was started or reaped. The supervisor hears of the first one only.
     pub fn may_leave_orphans(&self) {
         if !self.orphans.load(Ordering::Relaxed) && !self.orphans.swap(true, Ordering::Relaxed) {
             self.notify(Notice::Orphans);

@@ -81,6 +81,7 @@ impl Front {
         let id = arrival.id;
         let setup = Arc::clone(&arrival.setup);
         let Some(program) = &setup.program else { return self.relay_only(arrival) };
+        self.may_leave_orphans();
         // Names may have been asked for the sake of a rule alone.
         let names = arrival.names.as_ref().filter(|_| setup.config.gate.resolve);
         let launched = launch(Request {
@@ -139,6 +140,7 @@ impl Front {
             Ok(true) => Ok(()),
             Err(error) => Err(SpawnError { stage: SpawnStage::Stdio, error }),
         };
+        self.may_leave_orphans();
         match lent.and_then(|()| launch(request)) {
             Ok(launched) => {
                 let (borrowed, near) = (Some(Arc::clone(listener)), None);

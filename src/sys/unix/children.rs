@@ -52,6 +52,11 @@ impl Starting {
         self.0.as_ptr()
     }
 
+    #[cfg(test)]
+    pub(super) fn begins(self, pid: i32) {
+        self.0.store(pid, Ordering::SeqCst);
+    }
+
     /// The child is watched, or was reaped.
     pub(super) fn is_over(self) {
         self.0.store(0, Ordering::SeqCst);
@@ -62,7 +67,8 @@ impl Starting {
         }
     }
 
-    fn any_is(pid: i32) -> bool {
+    /// Whether this child is being started.
+    pub(super) fn any_is(pid: i32) -> bool {
         lock(&STARTING).iter().any(|starting| starting.0.load(Ordering::SeqCst) == pid)
     }
 

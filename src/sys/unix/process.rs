@@ -182,10 +182,20 @@ impl Orphans {
             if sessions.contains(&pid) {
                 continue;
             }
-            let Some(start) = start_time(pid) else { continue };
+            let Some(Stat { state, start }) = stat(pid) else { continue };
             let first = self.unknown.get(&(pid, start)).copied().unwrap_or(now);
-            let is_orphan = now.saturating_duration_since(first) >= PATIENCE;
-            if !is_orphan || visit(pid, &should_die) {
+            let is_late = now.saturating_duration_since(first) >= PATIENCE;
+            let stays = if Starting::any_is(pid.cast_signed()) {
+                // One of our threads waits for it. Its user may have stopped it between setuid and
+                // exec, to hold up that thread for ever.
+                if is_late && state == 'T' {
+                    kill_child(pid);
+                }
+                true
+            } else {
+                !is_late || visit(pid, &should_die)
+            };
+            if stays {
                 unknown.insert((pid, start), first);
             }
         }
@@ -194,12 +204,28 @@ impl Orphans {
     }
 }
 
-/// When a process was started, in clock ticks since boot (proc_pid_stat(5), field 22).
-fn start_time(pid: u32) -> Option<u64> {
+/// What proc_pid_stat(5) tells of a process.
+struct Stat {
+    /// Field 3: `T` if it is stopped.
+    state: char,
+    /// Field 22: when it was started, in clock ticks since boot.
+    start: u64,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in field 2 may hold anything, but nothing behind it holds a parenthesis.
     let (_, behind_name) = stat.rsplit_once(')')?;
-    behind_name.split_ascii_whitespace().nth(19)?.parse().ok()
+    let mut fields = behind_name.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some(Stat { state, start: fields.nth(18)?.parse().ok()? })
+}
+
+/// Kills a child that is not reaped, so that the id is its own.
+fn kill_child(pid: u32) {
+    if let Some(process) = Pid::from_raw(pid.cast_signed()) {
+        rustix::process::kill_process(process, Signal::KILL).ok();
+    }
 }
 
 /// Process ids of all our children. The kernel lists them by the thread that they belong to.
@@ -221,8 +247,7 @@ fn visit(pid: u32, should_die: impl Fn(u64, &str) -> bool) -> bool {
     match rustix::process::waitid(WaitId::Pid(process), options) {
         Ok(None) => {
             if session_of(pid).is_some_and(|(session, service)| should_die(session, &service)) {
-                // It is our child and not reaped, so the id is still its own.
-                rustix::process::kill_process(process, Signal::KILL).ok();
+                kill_child(pid);
             }
             true
         }
@@ -247,9 +272,11 @@ pub fn ctrl_break(_pid: u32) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
 
     use super::*;
+    use crate::sys::platform::children;
 
     #[test]
     #[expect(clippy::disallowed_methods, clippy::zombie_processes, reason = "that is the point")]
@@ -270,6 +297,28 @@ mod tests {
         assert_eq!(orphans.sweep(start + PATIENCE, || sessions, nobody), 0, "somebody's now");
         assert_eq!(orphans.sweep(start + PATIENCE, others, nobody), 1, "seen anew");
         assert_eq!(orphans.sweep(start + 2 * PATIENCE, others, nobody), 0);
-        assert!(start_time(pid).is_none(), "reaped");
+        assert!(stat(pid).is_none(), "reaped");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "not a program of a service")]
+    fn a_child_that_was_stopped_while_it_is_started_does_not_hold_us_up() {
+        let mut child = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+        let (pid, id) = (child.id(), Pid::from_child(&child));
+        let starting = children::starting();
+        starting.begins(pid.cast_signed());
+        let others = || children().into_iter().filter(|other| *other != pid).collect();
+        let all_die = |_: u64, _: &str| true;
+        let mut orphans = Orphans::default();
+        let start = Instant::now();
+        assert_eq!(orphans.sweep(start, others, all_die), 1);
+        assert_eq!(orphans.sweep(start + PATIENCE, others, all_die), 1);
+        assert!(child.try_wait().unwrap().is_none(), "it may be slow");
+        rustix::process::kill_process(id, Signal::STOP).unwrap();
+        let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+        rustix::process::waitid(WaitId::Pid(id), stopped).unwrap();
+        assert_eq!(orphans.sweep(start + 2 * PATIENCE, others, all_die), 1);
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        starting.is_over();
     }
 }
