@@ -5,18 +5,14 @@
 use std::sync::LazyLock;
 
 use inetd::config::FileFormat;
-use inetd_fuzz::{Folder, read};
+use inetd_fuzz::{Folder, halves, read};
 use libfuzzer_sys::fuzz_target;
 
 static FOLDER: LazyLock<Folder> = LazyLock::new(Folder::new);
 
 fuzz_target!(|bytes: &[u8]| {
-    let line = b"\n====\n";
-    let at = bytes.windows(line.len()).position(|window| window == line);
-    let (socket, service) = match at {
-        Some(at) => (&bytes[..at + 1], &bytes[at + line.len()..]),
-        None => (bytes, &b"[Service]\nStandardInput=socket\nExecStart=/bin/cat\n"[..]),
-    };
+    let (socket, service) = halves(bytes);
+    let service = service.unwrap_or(b"[Service]\nStandardInput=socket\nExecStart=/bin/cat\n");
     FOLDER.write("x.service", service);
     FOLDER.write("x@.service", service);
     read(&FOLDER.write("x.socket", socket), FileFormat::Systemd);

@@ -1,9 +1,12 @@
 //! What the fuzz targets have in common: bytes become a file, the file is read, and every problem
 //! has to be at a place that the file has.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use inetd::config::{self, FileFormat, Purpose, Report};
+use inetd::admission::rules::PeerName;
+use inetd::admission::tables::Answer;
+use inetd::config::{self, Config, FileFormat, Purpose, Report};
 use tempfile::TempDir;
 
 /// A folder for the files of one target.
@@ -60,6 +63,76 @@ pub fn check(path: &Path, format: FileFormat, text: &[u8]) {
     match config::load(path, format, Purpose::Check) {
         Ok((_, report)) | Err(report) => has_places(path, &report),
     }
+}
+
+/// Reads an `inetd.toml` with one service, and the files that this is about; nothing if a problem is
+/// so bad that the daemon would not start.
+///
+/// # Panics
+/// If a problem is at a place that its file does not have, or the daemon would start with an error.
+pub fn load(folder: &Folder, toml: &str, files: &[PathBuf]) -> Option<Config> {
+    let path = folder.write("inetd.toml", toml.as_bytes());
+    let told = |report: &Report| {
+        for path in files.iter().chain([&path]) {
+            has_places(path, report);
+        }
+    };
+    match config::load(&path, FileFormat::Toml, Purpose::Check) {
+        Ok((config, report)) => {
+            assert_eq!(report.errors(), 0, "{}", report.render());
+            told(&report);
+            Some(config)
+        }
+        Err(report) => {
+            assert!(report.errors() > 0);
+            told(&report);
+            None
+        }
+    }
+}
+
+/// Reads a table for `access`, and asks it about each of [`peers`].
+///
+/// # Panics
+/// As [`load`], or if the table has no answer.
+pub fn ask_table(folder: &Folder, format: &str, bytes: &[u8]) {
+    let file = folder.write("rules", bytes);
+    let toml = format!("{SERVICE}access = '{format}:rules'\n");
+    let Some(config) = load(folder, &toml, &[file]) else { return };
+    let access = config.services[0].gate.access.as_ref().expect("`access` was read");
+    let table = access.table();
+    for (address, name) in peers() {
+        let answer = table.decide(address, name);
+        // Only a name that nobody has looked for yet can be missing.
+        assert!(name == PeerName::NotAsked || answer != Answer::AskName, "{address} {name:?}");
+    }
+}
+
+/// Two files in one, with a line `====` between them.
+pub fn halves(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let line = b"\n====\n";
+    match bytes.windows(line.len()).position(|window| window == line) {
+        Some(at) => (&bytes[..at + 1], Some(&bytes[at + line.len()..])),
+        None => (bytes, None),
+    }
+}
+
+/// A service for [`load`], to which keys can be added. It needs no program.
+pub const SERVICE: &str = "[service.x]\nlisten = '127.0.0.1:0'\nbuiltin = 'echo'\n";
+
+/// Addresses with and without names.
+pub fn peers() -> impl Iterator<Item = (IpAddr, PeerName<'static>)> {
+    let addresses =
+        ["127.0.0.1", "10.20.1.1", "192.0.2.1", "255.255.255.255", "::1", "2001:db8::1"];
+    let names = [
+        PeerName::NotAsked,
+        PeerName::Unknown,
+        PeerName::Mismatch,
+        PeerName::Known("a.example.net"),
+        PeerName::Known("localhost"),
+    ];
+    let addresses = addresses.map(|address| address.parse::<IpAddr>().expect("an address"));
+    addresses.into_iter().flat_map(move |address| names.map(|name| (address, name)))
 }
 
 /// # Panics

@@ -38,6 +38,7 @@ pub(in crate::relay) async fn read_name<S: AsyncRead + Unpin>(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -80,5 +81,33 @@ mod tests {
             let (_peer, mut ours) = tokio::io::duplex(16);
             assert_eq!(read_name(&mut ours, PATIENCE).await, Err(TOO_LATE));
         });
+    }
+
+    proptest! {
+        #[test]
+        fn of_any_bytes_the_first_line_is_taken_or_answered(
+            said in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..400),
+                "[a-z]{0,300}\r?\n?[a-z\r\n]{0,20}".prop_map(String::into_bytes),
+            ],
+        ) {
+            let (name, rest) = run(heard(&said));
+            prop_assert!(said.ends_with(&rest), "it is the peer's, as it was");
+            let taken = &said[..said.len() - rest.len()];
+            match name {
+                Ok(name) => {
+                    let line = taken.strip_suffix(b"\n").unwrap();
+                    let line = line.strip_suffix(b"\r").unwrap_or(line);
+                    prop_assert_eq!(name.as_bytes(), line);
+                    prop_assert!(taken.len() <= LONGEST && !name.contains('\n'));
+                }
+                Err(UNKNOWN) => prop_assert!(std::str::from_utf8(taken).is_err()),
+                Err(UNREADABLE) => prop_assert!(rest.is_empty() && !said.contains(&b'\n')),
+                Err(reply) => {
+                    prop_assert_eq!(reply, TOO_LONG);
+                    prop_assert!(taken.len() == LONGEST && !taken.contains(&b'\n'));
+                }
+            }
+        }
     }
 }
