@@ -11,7 +11,7 @@ use super::datagrams::{self, Flow};
 use super::duplex::{Duplex, End, Times};
 use super::far::builtin::{self, Chargen, Echo, Silence, Speaker, Text};
 use super::far::{Far, ident, server, tcpmux};
-use super::pump::{Direction, Pump};
+use super::pump::{Carry, Pump};
 use super::splice::Splicer;
 use super::{Near, Relay};
 use crate::config::{Builtin, Ident, Target};
@@ -193,7 +193,7 @@ impl Carrier {
     where
         P: AsyncRead + AsyncWrite + Unpin,
         Q: AsyncRead + AsyncWrite + Unpin,
-        D: Direction<P, Q> + Direction<Q, P> + Unpin,
+        D: Carry<P, Q> + Carry<Q, P> + Unpin,
     {
         let config = &self.setup.config;
         let times = Times { idle: config.idle_timeout, linger: config.linger_timeout };

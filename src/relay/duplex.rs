@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
-use super::pump::{Direction, Event};
+use super::pump::{Carry, Event};
 use super::{Program, Shared};
 
 /// The times of a relay.
@@ -75,7 +75,7 @@ where
     P: AsyncRead + AsyncWrite + Unpin,
     Q: AsyncRead + AsyncWrite + Unpin,
     T: FnOnce(),
-    D: Direction<P, Q> + Direction<Q, P> + Unpin,
+    D: Carry<P, Q> + Carry<Q, P> + Unpin,
 {
     pub(super) fn new(
         [up, down]: [D; 2],
@@ -143,28 +143,20 @@ where
             self.move_up(context)?;
         }
         self.move_down(context)?;
-        if self.down_has_ended() && self.state != Program::Runs {
+        if self.down.has_ended() && self.state != Program::Runs {
             // Nobody reads it.
-            self.drop_up();
+            self.up.drop_all();
         }
         self.move_up(context)?;
-        if self.down_has_ended() {
-            if Direction::<P, Q>::has_ended(&self.up) {
+        if self.down.has_ended() {
+            if self.up.has_ended() {
                 return ControlFlow::Break(End::Over);
             }
-            if Direction::<P, Q>::is_dropping(&self.up) {
+            if self.up.is_dropping() {
                 self.lingers.get_or_insert_with(Instant::now);
             }
         }
         ControlFlow::Continue(())
-    }
-
-    fn down_has_ended(&self) -> bool {
-        Direction::<Q, P>::has_ended(&self.down)
-    }
-
-    fn drop_up(&mut self) {
-        Direction::<P, Q>::drop_all(&mut self.up);
     }
 
     fn move_up(&mut self, context: &mut Context<'_>) -> ControlFlow<End> {
@@ -173,7 +165,7 @@ where
             match self.up.poll(context, &mut self.peer, &mut self.program, &mut bytes) {
                 Poll::Ready(Event::SourceFailed) => break ControlFlow::Break(End::PeerGone),
                 // The program has closed its input, and may still have something to say.
-                Poll::Ready(Event::SinkFailed) => self.drop_up(),
+                Poll::Ready(Event::SinkFailed) => self.up.drop_all(),
                 Poll::Ready(Event::Ended) | Poll::Pending => break ControlFlow::Continue(()),
             }
         };

@@ -60,8 +60,8 @@ pub(super) enum Event {
     SinkFailed,
 }
 
-/// What moves bytes from a source to a sink.
-pub(super) trait Direction<R, W> {
+/// One of the two directions of a relay.
+pub(super) trait Direction {
     /// Whether the source has ended and the sink knows.
     fn has_ended(&self) -> bool;
 
@@ -70,7 +70,10 @@ pub(super) trait Direction<R, W> {
 
     /// From now on what comes is dropped.
     fn drop_all(&mut self);
+}
 
+/// What moves bytes from a source to a sink.
+pub(super) trait Carry<R, W>: Direction {
     /// Moves as much as both ends let it. Adds the bytes that were read or written to `moved`.
     /// After [`Event::Ended`] it is pending for ever.
     fn poll(
@@ -82,19 +85,23 @@ pub(super) trait Direction<R, W> {
     ) -> Poll<Event>;
 }
 
-impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Direction<R, W> for Pump {
+impl Direction for Pump {
     fn has_ended(&self) -> bool {
-        Self::has_ended(self)
+        self.state == State::Ended
     }
 
     fn is_dropping(&self) -> bool {
-        Self::is_dropping(self)
+        self.state == State::Dropping
     }
 
     fn drop_all(&mut self) {
-        Self::drop_all(self);
+        if self.state != State::Ended {
+            *self = Self { state: State::Dropping, ..Self::new() };
+        }
     }
+}
 
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Carry<R, W> for Pump {
     fn poll(
         &mut self,
         context: &mut Context<'_>,
@@ -102,44 +109,6 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Direction<R, W> for Pump {
         to: &mut W,
         moved: &mut u64,
     ) -> Poll<Event> {
-        Self::poll(self, context, from, to, moved)
-    }
-}
-
-impl Pump {
-    pub(super) fn new() -> Self {
-        Self { state: State::Flowing, rest: Vec::new(), written: 0, unflushed: false }
-    }
-
-    /// As of any [`Direction`].
-    pub(super) fn has_ended(&self) -> bool {
-        self.state == State::Ended
-    }
-
-    /// As of any [`Direction`].
-    pub(super) fn is_dropping(&self) -> bool {
-        self.state == State::Dropping
-    }
-
-    /// As of any [`Direction`].
-    pub(super) fn drop_all(&mut self) {
-        if self.state != State::Ended {
-            *self = Self { state: State::Dropping, ..Self::new() };
-        }
-    }
-
-    /// As of any [`Direction`].
-    pub(super) fn poll<R, W>(
-        &mut self,
-        context: &mut Context<'_>,
-        from: &mut R,
-        to: &mut W,
-        moved: &mut u64,
-    ) -> Poll<Event>
-    where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
-    {
         let mut reads = 0;
         loop {
             if self.written < self.rest.len() {
@@ -183,6 +152,12 @@ impl Pump {
                 State::Ended => return Poll::Pending,
             }
         }
+    }
+}
+
+impl Pump {
+    pub(super) fn new() -> Self {
+        Self { state: State::Flowing, rest: Vec::new(), written: 0, unflushed: false }
     }
 
     /// Reads once, and writes what can be written at once.

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-use super::pump::{Direction, Event, Pump, TURN};
+use super::pump::{Carry, Direction, Event, Pump, TURN};
 use crate::sys::socket::Stream;
 use crate::sys::splice::Tube;
 
@@ -71,7 +71,7 @@ impl Splicer {
     }
 }
 
-impl Direction<Stream, Stream> for Splicer {
+impl Direction for Splicer {
     fn has_ended(&self) -> bool {
         match &self.state {
             State::Ended => true,
@@ -94,7 +94,9 @@ impl Direction<Stream, Stream> for Splicer {
             self.state = State::Copying(pump);
         }
     }
+}
 
+impl Carry<Stream, Stream> for Splicer {
     fn poll(
         &mut self,
         context: &mut Context<'_>,
