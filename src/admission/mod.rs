@@ -132,10 +132,21 @@ impl Admission {
         self.wake(slots);
     }
 
+    /// A service is not in the configuration any more. The sessions that it has still count for
+    /// the daemon, and so does a connection that was on its way to it.
+    pub fn forget(&self, service: ServiceId) {
+        let mut slots = self.lock();
+        if let Some(of_service) = slots.services.remove(&service) {
+            slots.offered.extend(of_service.waiting);
+        }
+        self.wake(slots);
+    }
+
     /// Lets nobody new into a service, or everybody again. Its sessions are not touched.
     pub fn set_draining(&self, service: ServiceId, draining: bool) {
-        let mut slots = self.lock();
-        slots.services.entry(service).or_default().draining = draining;
+        if let Some(of_service) = self.lock().services.get_mut(&service) {
+            of_service.draining = draining;
+        }
     }
 
     /// Whether a service lets nobody new in.
@@ -155,7 +166,15 @@ impl Admission {
         let over_limit = if listener.is_some() { gate.over_limit } else { OverLimit::Reject };
         let mut slots = self.lock();
         let slots = &mut *slots;
-        let of_service = slots.services.entry(service).or_default();
+        // A reload may have taken the service away just now. Its last connection comes in as before.
+        let mut forgotten;
+        let of_service = match slots.services.get_mut(&service) {
+            Some(of_service) => &mut **of_service,
+            None => {
+                forgotten = ServiceSlots::default();
+                &mut forgotten
+            }
+        };
         if of_service.draining {
             return Entry::Draining;
         }
@@ -220,6 +239,12 @@ impl Admission {
             all.offered.push_back(listener);
         }
         self.wake(slots);
+    }
+
+    /// Whether a service has slots.
+    #[cfg(test)]
+    pub(crate) fn knows(&self, service: ServiceId) -> bool {
+        self.lock().services.contains_key(&service)
     }
 
     /// Sessions of a service now.
@@ -312,7 +337,8 @@ impl Permit {
             return Ok(());
         }
         let mut slots = self.admission.lock();
-        let sources = &mut slots.services.entry(self.service).or_default().sources;
+        let Some(of_service) = slots.services.get_mut(&self.service) else { return Ok(()) };
+        let sources = &mut of_service.sources;
         if gate.max_per_source.is_some_and(|most| sources.sessions(source) >= most) {
             return Err(Refusal::SourceLimit);
         }
@@ -329,11 +355,14 @@ impl Permit {
     fn count(&mut self, gate: &Gate, world: &World) -> Result<(), Refusal> {
         let overloaded = gate.is_overloaded(world);
         let mut slots = self.admission.lock();
-        let of_service = slots.services.entry(self.service).or_default();
-        of_service.check(self, gate, world.now)?;
+        let mut of_service = slots.services.get_mut(&self.service);
+        if let Some(of_service) = &mut of_service {
+            of_service.check(self, gate, world.now)?;
+        }
         if overloaded {
             return Err(Refusal::Load);
         }
+        let Some(of_service) = of_service else { return Ok(()) };
         if let Some(rate) = gate.rate {
             of_service.meter.pass(rate, world.now);
         }

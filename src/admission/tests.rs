@@ -10,8 +10,11 @@ use crate::config::{OverLimit, Position};
 use crate::listener::endpoint::Address;
 use crate::sys::WeekMinute;
 
+/// Room for `limit` sessions, and services 0 to 3 without a limit.
 fn admission(limit: Option<u32>) -> Arc<Admission> {
-    Admission::new(Arc::new(Poller::new().unwrap()), limit)
+    let admission = Admission::new(Arc::new(Poller::new().unwrap()), limit);
+    (0..4).for_each(|service| admission.set_service_limit(service, None));
+    admission
 }
 
 fn gate(over_limit: OverLimit) -> Gate {
@@ -111,6 +114,34 @@ fn a_sleeping_listener_that_changes_its_service_tries_again() {
     admission.reconsider(10);
     assert_eq!(admission.next_offered(), Some(10));
     assert_eq!(admission.next_offered(), None);
+}
+
+#[test]
+fn of_a_service_that_is_gone_nothing_is_left_and_its_sessions_end_as_ever() {
+    let admission = admission(Some(2));
+    admission.set_service_limit(1, Some(1));
+    let limited = Gate {
+        max_per_source: Some(1),
+        rate_per_source: Rate::new(1, Duration::from_secs(1)),
+        ..gate(OverLimit::Queue)
+    };
+    let world = World::at(Instant::now());
+    let held = permit(admission.enter(1, Some(10), &limited, world.now));
+    let held = let_in(&admission, &limited, Ok(held), 1, &world).unwrap();
+    assert!(matches!(enter(&admission, 1, 10, OverLimit::Queue), Entry::Sleep));
+    admission.forget(1);
+    // Whoever slept because it was full may belong to another service now.
+    assert_eq!(admission.next_offered(), Some(10));
+    // A front thread may have been on its way into it.
+    let late = permit(admission.enter(1, Some(10), &limited, world.now));
+    let late = let_in(&admission, &limited, Ok(late), 1, &world).unwrap();
+    assert_eq!(admission.together(), (2, Some(2)));
+    assert!(matches!(enter(&admission, 1, 10, OverLimit::Queue), Entry::Sleep));
+    drop(held);
+    drop(late);
+    admission.set_draining(1, true);
+    assert_eq!(admission.together(), (0, Some(2)));
+    assert!(!admission.knows(1));
 }
 
 #[test]
