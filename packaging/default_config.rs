@@ -68,6 +68,7 @@ fn example(key: &str, family: Family) -> Option<&'static str> {
         "limits" if windows => r#"{ memory = "256m", processes = 8 }"#,
         "limits" => "{ nofile = 64, cpu = 60 }",
         "nice" => "10",
+        "over_rate" => r#""pause""#,
         "receive_buffer" | "send_buffer" => r#""256k""#,
         "rpc" => r#""rusersd/1-3""#,
         "socket_group" if windows => r#""Users""#,

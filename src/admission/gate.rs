@@ -14,7 +14,7 @@ use super::tables::watched::{Look, Watched};
 use super::tables::{self, Answer, Extras, Table};
 use super::wrappers::{Request, Wrappers};
 use super::{Permit, Refusal};
-use crate::config::OverLimit;
+use crate::config::{OverLimit, OverRate};
 use crate::listener::endpoint::Address;
 use crate::sys::{WeekMinute, clock};
 
@@ -33,8 +33,10 @@ pub struct Gate {
     pub sensor: Option<Duration>,
     /// `access_times`: when peers are let in.
     pub schedule: Option<Schedule>,
-    /// What happens when no slot is free, or `rate` is exceeded.
+    /// What happens when no slot is free.
     pub over_limit: OverLimit,
+    /// What happens when `rate` is exceeded.
+    pub over_rate: OverRate,
     /// `max_per_source`: sessions at a time of one source; `None` is no limit.
     pub max_per_source: Option<u32>,
     /// `source_prefix`: what one source is.
@@ -143,6 +145,7 @@ impl PartialEq for Gate {
             sensor,
             schedule,
             over_limit,
+            over_rate,
             max_per_source,
             source_prefix,
             rate,
@@ -155,7 +158,8 @@ impl PartialEq for Gate {
         same(rules.as_ref(), other.rules.as_ref())
             && same(access.as_ref(), other.access.as_ref())
             && *wrappers == other.wrappers
-            && (*resolve, *sensor, *over_limit) == (other.resolve, other.sensor, other.over_limit)
+            && (*resolve, *sensor) == (other.resolve, other.sensor)
+            && (*over_limit, *over_rate) == (other.over_limit, other.over_rate)
             && *schedule == other.schedule
             && (*max_per_source, *source_prefix) == (other.max_per_source, other.source_prefix)
             && (*rate, *rate_per_source) == (other.rate, other.rate_per_source)
@@ -324,6 +328,7 @@ impl Default for Gate {
             sensor: None,
             schedule: None,
             over_limit: OverLimit::Queue,
+            over_rate: OverRate::Pause,
             max_per_source: None,
             source_prefix: SourcePrefix::default(),
             rate: None,

@@ -27,7 +27,7 @@ use self::rate::{Meter, Rate};
 pub use self::refusal::Refusal;
 use self::sensor::Caught;
 use self::source::{Source, Sources};
-use crate::config::OverLimit;
+use crate::config::{OverLimit, OverRate};
 use crate::front::Token;
 use crate::listener::ListenerId;
 use crate::service::ServiceId;
@@ -99,8 +99,9 @@ pub struct Permit {
     service: ServiceId,
     /// Whose it is, if that is counted.
     source: Option<Source>,
-    /// What would have become of its peer without a free slot.
-    over_limit: OverLimit,
+    /// What becomes of its peer if connections come too fast. With a pause that was looked at before
+    /// there was a peer.
+    over_rate: OverRate,
 }
 
 impl Admission {
@@ -163,7 +164,10 @@ impl Admission {
         gate: &Gate,
         now: Instant,
     ) -> Entry {
-        let over_limit = if listener.is_some() { gate.over_limit } else { OverLimit::Reject };
+        let (over_limit, over_rate) = match listener {
+            Some(_) => (gate.over_limit, gate.over_rate),
+            None => (OverLimit::Reject, OverRate::Reject),
+        };
         let mut slots = self.lock();
         let slots = &mut *slots;
         // A reload may have taken the service away just now. Its last connection comes in as before.
@@ -178,20 +182,25 @@ impl Admission {
         if of_service.draining {
             return Entry::Draining;
         }
+        if over_rate == OverRate::Pause
+            && let Some(until) = of_service.paused_until(now)
+        {
+            return Entry::Pause { until, begins: false };
+        }
         let full = if is_full(slots.in_use, slots.limit) {
             Refusal::DaemonLimit
         } else if is_full(of_service.in_use, of_service.limit) {
             Refusal::ServiceLimit
         } else {
-            if over_limit == OverLimit::Queue
-                && let Some((until, begins)) = of_service.pause(gate, now)
+            if over_rate == OverRate::Pause
+                && let Some(until) = of_service.begin_pause(gate, now)
             {
-                return Entry::Pause { until, begins };
+                return Entry::Pause { until, begins: true };
             }
             of_service.in_use += 1;
             slots.in_use += 1;
             let admission = Arc::clone(self);
-            return Entry::Admitted(Permit { admission, service, source: None, over_limit });
+            return Entry::Admitted(Permit { admission, service, source: None, over_rate });
         };
         match (listener, over_limit, full) {
             (None, ..) | (_, OverLimit::Reject, _) => return Entry::Full(full),
@@ -297,24 +306,25 @@ impl Admission {
 }
 
 impl ServiceSlots {
-    /// The end of the pause that is on, or begins now, because connections come too fast. Not for
-    /// those that are turned away for it: they make no pause.
-    fn pause(&mut self, gate: &Gate, now: Instant) -> Option<(Instant, bool)> {
-        let rate = gate.rate?;
-        if let Some(until) = self.pause.filter(|until| *until > now) {
-            return Some((until, false));
-        }
-        let opens_at = self.meter.opens_at(rate, now);
+    /// The end of the pause that is on because connections came too fast.
+    fn paused_until(&self, now: Instant) -> Option<Instant> {
+        self.pause.filter(|until| *until > now)
+    }
+
+    /// The end of the pause that begins now if connections come too fast. Not for those that are
+    /// turned away for it: they make no pause.
+    fn begin_pause(&mut self, gate: &Gate, now: Instant) -> Option<Instant> {
+        let opens_at = self.meter.opens_at(gate.rate?, now);
         self.pause = opens_at.map(|at| at.max(now + gate.rate_pause));
-        self.pause.map(|until| (until, true))
+        self.pause
     }
 
     /// Whether one more may come in: rate, rate of its source.
     fn check(&self, permit: &Permit, gate: &Gate, now: Instant) -> Result<(), Refusal> {
         let closed = |meter: Meter, rate: Rate| meter.opens_at(rate, now).is_some();
-        // With "queue" there was room a moment ago, before the connection was accepted. Whatever
+        // With "pause" there was room a moment ago, before the connection was accepted. Whatever
         // other threads have let in meanwhile is at most one for each of them, and counts.
-        if permit.over_limit == OverLimit::Reject
+        if permit.over_rate == OverRate::Reject
             && gate.rate.is_some_and(|rate| closed(self.meter, rate))
         {
             return Err(Refusal::Rate);

@@ -6,7 +6,7 @@ use super::*;
 use crate::admission::rules::{Block, Effect, Pattern, Rule, Rules};
 use crate::admission::schedule::Schedule;
 use crate::admission::source::SourcePrefix;
-use crate::config::{OverLimit, Position};
+use crate::config::{OverLimit, OverRate, Position};
 use crate::listener::endpoint::Address;
 use crate::sys::WeekMinute;
 
@@ -18,7 +18,7 @@ fn admission(limit: Option<u32>) -> Arc<Admission> {
 }
 
 fn gate(over_limit: OverLimit) -> Gate {
-    Gate { over_limit, ..Gate::default() }
+    Gate { over_limit, over_rate: over_limit.into(), ..Gate::default() }
 }
 
 fn enter(admission: &Arc<Admission>, service: u32, listener: u64, over_limit: OverLimit) -> Entry {
@@ -168,11 +168,10 @@ fn a_flood_from_one_source_uses_up_nothing_of_the_others() {
     let second = Duration::from_secs(1);
     let admission = admission(None);
     let gate = Gate {
-        over_limit: OverLimit::Reject,
         max_per_source: Some(2),
         rate: Rate::new(5, 10 * second),
         rate_per_source: Rate::new(3, 3 * second),
-        ..Gate::default()
+        ..gate(OverLimit::Reject)
     };
     let start = Instant::now();
     let come = |number, now| {
@@ -212,12 +211,11 @@ fn of_several_reasons_the_first_in_the_order_counts() {
     let mut gate = Gate {
         rules: Some(Arc::new(Rules::new(vec![deny], Effect::Allow))),
         schedule: Some(Schedule::new(&["mon 08:00-09:00".parse().unwrap()])),
-        over_limit: OverLimit::Reject,
         max_per_source: Some(1),
         rate: Rate::new(1, second),
         rate_per_source: Rate::new(1, second),
         max_load: Some(2.0),
-        ..Gate::default()
+        ..gate(OverLimit::Reject)
     };
     let now = Instant::now();
     let busy = World { now, fresh: true, minute: || WeekMinute::new(1, 8, 30), load: || Some(2.0) };
@@ -267,6 +265,61 @@ fn who_cannot_wait_is_refused_whatever_the_service_says() {
     assert_eq!(admission.next_offered(), None, "nobody sleeps");
     // Too fast: no pause for the others, but a refusal.
     let slot = Ok(permit(come()));
+    assert_eq!(let_in(&admission, &gate, slot, 1, &world).unwrap_err(), Refusal::Rate);
+}
+
+// xinetd.conf(5): "instances" is how many servers "can be simultaneously active"; of "cps": "If the
+// rate of incoming connections is higher than this, the service will be temporarily disabled."
+#[test]
+fn a_full_service_refuses_and_a_fast_one_pauses() {
+    let second = Duration::from_secs(1);
+    let admission = admission(None);
+    admission.set_service_limit(1, Some(2));
+    let gate = Gate {
+        over_limit: OverLimit::Reject,
+        over_rate: OverRate::Pause,
+        rate: Rate::new(3, 3 * second),
+        ..Gate::default()
+    };
+    let start = Instant::now();
+    let enter = |now| admission.enter(1, Some(10), &gate, now);
+    let come = |now| let_in(&admission, &gate, Ok(permit(enter(now))), 1, &World::at(now)).unwrap();
+    let first = come(start);
+    let second_one = come(start);
+    for _ in 0..9 {
+        assert!(
+            matches!(enter(start), Entry::Full(Refusal::ServiceLimit)),
+            "and counts for nothing"
+        );
+    }
+    drop(first);
+    drop(come(start));
+    let end = start + 10 * second;
+    assert!(matches!(enter(start), Entry::Pause { until, begins: true } if until == end));
+    // Nothing is accepted in the pause, also not to be closed.
+    let third = admission.enter(2, Some(20), &gate, start);
+    admission.set_limit(Some(2));
+    assert!(matches!(enter(start), Entry::Pause { until, begins: false } if until == end));
+    assert!(matches!(enter(end), Entry::Full(Refusal::DaemonLimit)));
+    drop((third, second_one));
+    drop(come(end));
+}
+
+#[test]
+fn a_full_service_lets_wait_and_a_fast_one_refuses() {
+    let second = Duration::from_secs(1);
+    let admission = admission(None);
+    admission.set_service_limit(1, Some(1));
+    let gate =
+        Gate { over_rate: OverRate::Reject, rate: Rate::new(1, second), ..gate(OverLimit::Queue) };
+    let start = Instant::now();
+    let world = World::at(start);
+    let enter = || admission.enter(1, Some(10), &gate, start);
+    let held = let_in(&admission, &gate, Ok(permit(enter())), 1, &world).unwrap();
+    assert!(matches!(enter(), Entry::Sleep));
+    drop(held);
+    assert_eq!(admission.next_offered(), Some(10));
+    let slot = Ok(permit(enter()));
     assert_eq!(let_in(&admission, &gate, slot, 1, &world).unwrap_err(), Refusal::Rate);
 }
 

@@ -469,6 +469,25 @@ pub enum OverLimit {
     Reject,
 }
 
+/// `over_rate`: what happens to a connection when `rate` is exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverRate {
+    /// The service accepts nothing for a while; it waits in the backlog until then.
+    Pause,
+    /// It is accepted and closed.
+    Reject,
+}
+
+impl From<OverLimit> for OverRate {
+    /// What it is if only `over_limit` is written.
+    fn from(over_limit: OverLimit) -> Self {
+        match over_limit {
+            OverLimit::Queue => Self::Pause,
+            OverLimit::Reject => Self::Reject,
+        }
+    }
+}
+
 /// One resource limit of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {

@@ -346,6 +346,10 @@ fn xinetd_is_read_with_its_defaults_and_folders() {
     assert_eq!(listens(upper), ["tcp://[::]:7001"]);
     assert_eq!(argv(upper), ["upper", "-c", "exit"]);
     assert_eq!((upper.max_sessions, upper.gate.over_limit), (Some(60), OverLimit::Reject));
+    assert_eq!(
+        (upper.gate.over_rate, upper.gate.rate_pause),
+        (OverRate::Pause, Duration::from_secs(30))
+    );
     assert!(upper.socket.keepalive && !upper.socket.nodelay);
     let program = runs(upper);
     assert_eq!((program.umask, program.nice), (0o027, Some(5)));

@@ -14,7 +14,7 @@ use crate::config::raw::{Data, Entry, Origin};
 use crate::config::report::Problem;
 use crate::config::source::{Sources, Span, Spanned};
 use crate::config::suggest::nearest;
-use crate::config::{Builtin, Io, Limit, OverLimit, Rpc, SocketOptions, Stderr, Tree};
+use crate::config::{Builtin, Io, Limit, OverLimit, OverRate, Rpc, SocketOptions, Stderr, Tree};
 use crate::sys::identity::AccountId;
 use crate::sys::{FAMILY, Family, IdentityError, identity};
 
@@ -48,6 +48,8 @@ pub(super) struct Draft {
     pub(super) max_sessions: Option<u32>,
     /// Without the rules and tables, which are not read yet.
     pub(super) gate: Gate,
+    /// `over_rate`, if it is written.
+    pub(super) over_rate: Option<OverRate>,
     pub(super) session_timeout: Option<Duration>,
     pub(super) stop_timeout: Duration,
     pub(super) idle_timeout: Option<Duration>,
@@ -95,6 +97,7 @@ impl Draft {
             tcp_wrappers: Asked::Nobody,
             max_sessions: (origin != Origin::Classic).then_some(512),
             gate: Gate::default(),
+            over_rate: None,
             session_timeout: None,
             stop_timeout: Duration::from_secs(5),
             idle_timeout: None,
@@ -108,6 +111,11 @@ impl Draft {
     /// Where a key was written, if it was.
     pub(super) fn span(&self, key: Key) -> Option<Span> {
         self.spans.iter().find(|(other, _)| *other == key).map(|(_, span)| *span)
+    }
+
+    /// What happens when `rate` is exceeded: what is written, or what `over_limit` says of it.
+    pub(super) fn over_rate(&self) -> OverRate {
+        self.over_rate.unwrap_or_else(|| self.gate.over_limit.into())
     }
 
     /// Takes over one key. A later one replaces an earlier one.
@@ -194,6 +202,10 @@ impl Draft {
             Key::OverLimit => {
                 let choices = [("queue", OverLimit::Queue), ("reject", OverLimit::Reject)];
                 self.gate.over_limit = check.choice(&choices)?;
+            }
+            Key::OverRate => {
+                let choices = [("pause", OverRate::Pause), ("reject", OverRate::Reject)];
+                self.over_rate = Some(check.choice(&choices)?);
             }
             Key::SessionTimeout => {
                 self.session_timeout = check.duration(Duration::from_millis(1)..=YEAR, true)?;

@@ -162,7 +162,8 @@ impl Resolver {
         let (rules, access) = (self.rules(&draft), self.access(&draft));
         let work = self.work(raw, &draft)?;
         let wrappers = self.wrappers(&draft, daemon, &raw.name.value, &work);
-        let mut gate = Gate { rules, access, wrappers, ..draft.gate.clone() };
+        let over_rate = draft.over_rate();
+        let mut gate = Gate { rules, access, wrappers, over_rate, ..draft.gate.clone() };
         self.datagrams(&draft, &listen, &work, &mut gate);
         self.multiplexing(raw, &draft, (&listen, &mux), &work);
         let relayed = !matches!(&work, Work::Program(program) if program.io == Io::Socket);

@@ -6,7 +6,7 @@ use super::{Resolver, is_pipe};
 use crate::config::keys::Key;
 use crate::config::raw::RawService;
 use crate::config::report::Problem;
-use crate::config::{MuxName, OverLimit};
+use crate::config::{MuxName, OverLimit, OverRate};
 use crate::listener::endpoint::Endpoint;
 use crate::sys::{FAMILY, Family};
 
@@ -80,6 +80,11 @@ impl Resolver {
                 (Key::RatePause, _) if only_datagrams && !draft.wait => {
                     "takes datagrams only, and none of them can wait"
                 }
+                (Key::OverRate, _)
+                    if only_datagrams && !draft.wait && draft.over_rate() == OverRate::Pause =>
+                {
+                    "takes datagrams only, and none of them can wait"
+                }
                 (Key::SessionTimeout | Key::IdleTimeout | Key::LingerTimeout, _)
                     if only_datagrams && draft.builtin.is_some() =>
                 {
@@ -90,9 +95,12 @@ impl Resolver {
                 {
                     "is a sensor, and lets nobody in"
                 }
-                (Key::RatePause, _) if draft.gate.rate.is_none() => "has no `rate`",
-                (Key::RatePause, _) if draft.gate.over_limit == OverLimit::Reject => {
-                    "does not pause: it has over_limit = \"reject\""
+                (Key::RatePause | Key::OverRate, _) if draft.gate.rate.is_none() => "has no `rate`",
+                (Key::RatePause, _) if draft.over_rate() == OverRate::Reject => {
+                    match draft.over_rate {
+                        Some(_) => "does not pause: it has over_rate = \"reject\"",
+                        None => "does not pause: it has over_limit = \"reject\"",
+                    }
                 }
                 (Key::SourcePrefix, _)
                     if draft.gate.max_per_source.is_none()

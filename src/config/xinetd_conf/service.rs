@@ -310,10 +310,10 @@ impl Translation<'_> {
             return; // One server for all of them.
         }
         self.add(Key::Rate, at, Data::Text(format!("{rate}/1s")));
-        // With `instances` what is too much is closed at once, and a pause that nobody has asked for
-        // is not worth a warning.
-        if self.settings.get("cps").is_some() || self.settings.get("instances").is_none() {
-            self.add(Key::RatePause, at, Data::Text(format!("{pause}s")));
+        self.add(Key::RatePause, at, Data::Text(format!("{pause}s")));
+        if self.settings.get("instances").is_some() {
+            // One too many is closed, but one too fast makes a pause.
+            self.add(Key::OverRate, at, Data::Text("pause".to_owned()));
         }
     }
 

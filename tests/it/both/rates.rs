@@ -77,6 +77,39 @@ fn connections_above_the_rate_wait_until_the_pause_is_over() {
 }
 
 #[test]
+fn a_full_service_refuses_and_a_fast_one_pauses() {
+    let keys = "max_sessions = 1\nover_limit = 'reject'\nrate = '2/200ms'\nrate_pause = '300ms'\n\
+                over_rate = 'pause'";
+    let daemon = hold(keys);
+    let first = held(&daemon, "127.0.0.1");
+    refused(&daemon, "127.0.0.1");
+    assert_eq!(reasons(&daemon, 1), ["service_limit"]);
+    drop(first);
+    let pauses = || daemon.log().all().iter().any(|line| line.contains("come too fast"));
+    // Without a moment in between, the slot of the last one may be in use still.
+    wait_until("a pause", || Client::connect(daemon.address("hold")).answers() && pauses());
+    wait_until("the end of the pause", || daemon.connect("hold").answers());
+    let refused = daemon.log().all();
+    let refused: Vec<_> = refused.iter().filter(|line| line.contains("REFUSE")).collect();
+    assert!(refused.iter().all(|line| line.contains("reason=service_limit")), "{refused:?}");
+}
+
+#[test]
+fn a_full_service_lets_wait_and_a_fast_one_refuses() {
+    let daemon = hold("max_sessions = 1\nrate = '2/1h'\nover_rate = 'reject'");
+    let first = held(&daemon, "127.0.0.1");
+    let mut waiting = daemon.connect("hold");
+    daemon.records(1, "START");
+    assert!(waiting.is_quiet());
+    drop(first);
+    assert!(waiting.line().starts_with("ready "));
+    drop(waiting);
+    daemon.records(2, "EXIT");
+    refused(&daemon, "127.0.0.1");
+    assert_eq!(reasons(&daemon, 1), ["cps"]);
+}
+
+#[test]
 fn a_reload_ends_the_pause() {
     let daemon = hold("rate = '1/1h'\nrate_pause = '1h'");
     let _first = held(&daemon, "127.0.0.1");
