@@ -374,6 +374,45 @@ fn xinetd_is_read_with_its_defaults_and_folders() {
     assert_eq!(names(&folder.unwrap().0), ["echo-stream", "second"]);
 }
 
+#[test]
+fn what_a_service_does_replaces_what_its_defaults_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inetd.toml");
+    let load = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        load(&path, FileFormat::Auto, Purpose::Check)
+    };
+    let program = std::path::absolute("tests/data/bin/hello").unwrap();
+    let run = format!("run = ['{}']\n", program.display());
+    let ways =
+        [run.as_str(), "forward = '127.0.0.1:80'\n", "builtin = 'echo'\n", "sensor = '1h'\n"];
+    let word = |work: &Work| match work {
+        Work::Program(_) => 0,
+        Work::Forward(_) => 1,
+        Work::Builtin(_) => 2,
+        Work::Sensor => 3,
+    };
+    for (of_defaults, default) in ways.iter().enumerate() {
+        let own = ways
+            .iter()
+            .enumerate()
+            .map(|(i, way)| format!("[service.s{i}]\nlisten = '127.0.0.1:{}'\n{way}", 7000 + i));
+        let text = format!("[defaults]\n{default}{}", own.collect::<String>())
+            + "[service.none]\nlisten = '127.0.0.1:7009'\n";
+        let (config, report) = load(&text).unwrap_or_else(|report| panic!("{}", report.render()));
+        assert!(report.is_empty(), "{}", report.render());
+        let works: Vec<_> = config.services.iter().map(|service| word(&service.work)).collect();
+        assert_eq!(works, [0, 1, 2, 3, of_defaults], "{text}");
+    }
+    // Defaults that only a program can have do not reach a service without one.
+    let text =
+        format!("[defaults]\nwait = true\nio = 'pipe'\n[service.x]\nlisten = '7'\n{}", ways[2]);
+    let config = load(&text).unwrap_or_else(|report| panic!("{}", report.render())).0;
+    assert!(!config.services[0].wait);
+    let both = format!("[service.x]\nlisten = '127.0.0.1:7000'\n{}{}", ways[1], ways[2]);
+    assert!(load(&both).unwrap_err().render().contains("do not go together"));
+}
+
 // inetd(8) of FreeBSD: "-w Turn on TCP Wrapping for external services. -W Turn on TCP Wrapping for
 // internal services which are built in to inetd."
 #[test]

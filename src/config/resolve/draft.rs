@@ -66,6 +66,9 @@ pub(super) const MOST_SESSIONS: u32 = 1_000_000;
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 
+/// The keys that say what a service does with a connection: it has one of them.
+pub(super) const WAYS: [Key; 4] = [Key::Run, Key::Forward, Key::Builtin, Key::Sensor];
+
 impl Draft {
     pub(super) fn new(origin: Origin) -> Self {
         let pass_env = ["PATH", "LANG", "LC_*", "TZ"];
@@ -111,6 +114,27 @@ impl Draft {
     /// Where a key was written, if it was.
     pub(super) fn span(&self, key: Key) -> Option<Span> {
         self.spans.iter().find(|(other, _)| *other == key).map(|(_, span)| *span)
+    }
+
+    /// Something nearer says what the service does: what its defaults say of that is replaced.
+    pub(super) fn forget_ways(&mut self) {
+        self.run = Vec::new();
+        (self.forward, self.builtin, self.gate.sensor) = (None, None, None);
+        self.spans.retain(|(key, _)| !WAYS.contains(key));
+    }
+
+    /// Defaults for programs are not for a service without one. `own` are its own keys.
+    pub(super) fn forget_program_defaults(&mut self, own: &[Entry]) {
+        let is_default = |key| own.iter().all(|entry| entry.key != key);
+        if self.span(Key::Run).is_some() {
+            return;
+        }
+        if is_default(Key::Wait) {
+            self.wait = false;
+        }
+        if is_default(Key::Io) {
+            self.io = Io::Socket;
+        }
     }
 
     /// What happens when `rate` is exceeded: what is written, or what `over_limit` says of it.

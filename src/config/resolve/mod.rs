@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use conflicts::Conflicts;
 pub(crate) use daemon::control;
-use draft::Draft;
+use draft::{Draft, WAYS};
 use environment::Environments;
 pub(crate) use listen::Transport;
 use listen::{Names, System};
@@ -150,6 +150,7 @@ impl Resolver {
             self.apply(&mut draft, &layer.entries);
         }
         self.apply(&mut draft, &raw.entries);
+        draft.forget_program_defaults(&raw.entries);
         self.missing(raw, &draft);
         let listen = self.listen(&raw.name.value, &draft);
         let mux = self.mux(raw, &draft);
@@ -189,6 +190,9 @@ impl Resolver {
     }
 
     fn apply(&mut self, draft: &mut Draft, entries: &[Entry]) {
+        if entries.iter().any(|entry| WAYS.contains(&entry.key)) {
+            draft.forget_ways();
+        }
         for entry in entries {
             draft.apply(entry, &self.sources, &mut self.problems);
         }

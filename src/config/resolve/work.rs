@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Resolver;
 use super::check::Check;
-use super::draft::Draft;
+use super::draft::{Draft, WAYS};
 use super::ident;
 use crate::admission::Gate;
 use crate::admission::rate::Rate;
@@ -37,9 +37,8 @@ const LARGEST_QUOTES: u64 = 1 << 20;
 impl Resolver {
     /// What the service does; what is wrong with it is a problem.
     pub(super) fn work(&mut self, raw: &RawService, draft: &Draft) -> Option<Work> {
-        let ways = [Key::Run, Key::Forward, Key::Builtin, Key::Sensor];
         let written: Vec<_> =
-            ways.into_iter().filter_map(|key| Some((key, draft.span(key)?))).collect();
+            WAYS.into_iter().filter_map(|key| Some((key, draft.span(key)?))).collect();
         if let [(first, at), (second, again), ..] = written[..] {
             let (first, second) = (first.name(), second.name());
             let problem =
