@@ -283,9 +283,20 @@ impl Builtin {
         }
     }
 
-    /// Whether it can answer datagrams.
-    pub fn has_datagrams(&self) -> bool {
-        !matches!(self, Self::Tcpmux | Self::Ident(_))
+    /// Why it does not answer datagrams, if it does not.
+    pub fn no_datagrams(&self) -> Option<&'static str> {
+        match self {
+            Self::Tcpmux | Self::Ident(_) => Some("it is about connections"),
+            Self::Services | Self::Status => {
+                Some("the sender of a datagram may be forged, and the answer is much longer")
+            }
+            Self::Echo
+            | Self::Discard
+            | Self::Chargen
+            | Self::Daytime
+            | Self::Time
+            | Self::Qotd(_) => None,
+        }
     }
 }
 

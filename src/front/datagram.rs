@@ -24,8 +24,8 @@ use crate::sys::socket::accept_failure;
 const TURN: usize = 64;
 /// The largest datagram.
 const LARGEST: usize = 64 * 1024;
-/// The largest answer of a built-in service (RFC 864: "between 0 and 512 characters").
-const LARGEST_ANSWER: usize = 512;
+/// The longest answer to a datagram that is shorter: a line of chargen. A quote is no longer either.
+const LONGEST_ANSWER: usize = 74;
 /// Ports below this are those of the system's services. One of them that is told something may
 /// answer it, for ever.
 const FIRST_FREE_PORT: u16 = 1024;
@@ -185,14 +185,17 @@ impl Front {
             Builtin::Chargen => builtin::chargen_datagram(self.next_session()),
             Builtin::Daytime => format!("{}\r\n", clock::local_now()).into_bytes(),
             Builtin::Time => builtin::time(SystemTime::now()).to_vec(),
-            Builtin::Qotd(quotes) => builtin::quote(quotes, self.next_session()),
-            Builtin::Services => self.describe_services().into_bytes(),
-            Builtin::Status => self.describe_state().into_bytes(),
+            Builtin::Qotd(quotes) => {
+                // Never much longer than what a forged sender has spent for it.
+                let room = datagram.len().max(LONGEST_ANSWER);
+                builtin::quote(quotes, self.next_session(), room)
+            }
             // They have no datagrams: the configuration refuses them.
-            Builtin::Tcpmux | Builtin::Ident(_) => return,
+            Builtin::Services | Builtin::Status | Builtin::Tcpmux | Builtin::Ident(_) => return,
         };
-        // Never much larger than what a forged sender has spent for it.
-        listener.socket().send_to(&text[..text.len().min(LARGEST_ANSWER)], sender);
+        if !text.is_empty() {
+            listener.socket().send_to(&text, sender);
+        }
     }
 
     /// Whether a port belongs to a service of the system, or to one of ours that answers datagrams:

@@ -161,7 +161,7 @@ impl Carrier {
             }
             Builtin::Daytime => format!("{}\r\n", clock::local_now()).into_bytes(),
             Builtin::Time => builtin::time(SystemTime::now()).to_vec(),
-            Builtin::Qotd(quotes) => builtin::quote(quotes, self.session),
+            Builtin::Qotd(quotes) => builtin::quote(quotes, self.session, usize::MAX),
             Builtin::Services => self.front.describe_services().into_bytes(),
             Builtin::Status => self.front.describe_state().into_bytes(),
             // Their connections go another way.

@@ -71,12 +71,12 @@ impl Resolver {
             }
         }
         if let Work::Builtin(builtin) = work
-            && !builtin.has_datagrams()
+            && let Some(why) = builtin.no_datagrams()
             && let Some(datagram) = listen.iter().find(|endpoint| endpoint.is_datagram())
         {
             let message =
                 format!("builtin = \"{}\" cannot be used with {datagram}", builtin.name());
-            self.problems.push(Problem::error(at, message).help("use tcp://"));
+            self.problems.push(Problem::error(at, message).fact(why).help("use tcp://"));
         }
         let Some(name) = mux.first() else { return };
         if let (true, Some(at)) = (draft.wait, draft.span(Key::Wait)) {

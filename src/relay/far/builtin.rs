@@ -240,20 +240,23 @@ pub(crate) fn time(now: SystemTime) -> [u8; 4] {
     u32::try_from(low).unwrap_or_default().to_be_bytes()
 }
 
-/// One quote of a file that has them as fortune(6) does, with a line `%` between two. RFC 865 asks
-/// for less than 512 characters.
-pub(crate) fn quote(file: &[u8], choice: u64) -> Vec<u8> {
+/// One quote of a file that has them as fortune(6) does, with a line `%` between two, of those that
+/// have at most `room` bytes with their line ends; nothing if there is none. RFC 865 asks for less
+/// than 512 characters.
+pub(crate) fn quote(file: &[u8], choice: u64, room: usize) -> Vec<u8> {
     let text = String::from_utf8_lossy(file);
     let text = text.replace("\r\n", "\n");
+    // A line ends with two bytes, where the text has one, and the last one none.
+    let length = |quote: &str| quote.len() + quote.lines().count() + 1;
     let quotes: Vec<&str> = text
         .split("\n%\n")
         .map(|quote| quote.trim_matches('\n'))
-        .filter(|q| !q.is_empty())
+        .filter(|quote| !quote.is_empty() && length(quote) <= room)
         .collect();
     let count = u64::try_from(quotes.len()).unwrap_or(0);
     let chosen = choice.checked_rem(count).and_then(|index| usize::try_from(index).ok());
     let quote = chosen.and_then(|index| quotes.get(index)).copied().unwrap_or_default();
-    let mut bytes = Vec::with_capacity(quote.len() + 2);
+    let mut bytes = Vec::with_capacity(length(quote));
     for line in quote.lines() {
         // Writing to memory cannot fail.
         drop(write!(bytes, "{line}\r\n"));
@@ -335,10 +338,19 @@ mod tests {
     #[test]
     fn quotes_are_between_percent_signs() {
         let file = b"one\ntwo\n%\nthree\n%\n";
-        assert_eq!(quote(file, 0), b"one\r\ntwo\r\n");
-        assert_eq!(quote(file, 1), b"three\r\n");
-        assert_eq!(quote(file, 2), b"one\r\ntwo\r\n");
-        assert_eq!(quote(b"a\r\n%\r\nb", 3), b"b\r\n");
-        assert_eq!(quote(b"", 3), b"");
+        assert_eq!(quote(file, 0, 100), b"one\r\ntwo\r\n");
+        assert_eq!(quote(file, 1, 100), b"three\r\n");
+        assert_eq!(quote(file, 2, 100), b"one\r\ntwo\r\n");
+        assert_eq!(quote(b"a\r\n%\r\nb", 3, usize::MAX), b"b\r\n");
+        assert_eq!(quote(b"", 3, 100), b"");
+    }
+
+    #[test]
+    fn a_quote_that_does_not_fit_is_not_chosen() {
+        let file = b"one\ntwo\n%\nthree\n%\n";
+        assert_eq!(quote(file, 0, 10), b"one\r\ntwo\r\n");
+        assert_eq!(quote(file, 0, 9), b"three\r\n");
+        assert_eq!(quote(file, 1, 7), b"three\r\n");
+        assert_eq!(quote(file, 0, 6), b"");
     }
 }

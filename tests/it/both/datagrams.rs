@@ -147,6 +147,24 @@ fn built_in_services_answer_datagrams() {
     Peer::of(&daemon, "discard").send("?");
 }
 
+/// The sender may be forged, and what it gets for its datagram may be no flood for somebody else.
+#[test]
+fn an_answer_is_no_longer_than_a_line_or_the_question() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("quotes");
+    let long = "x".repeat(400);
+    std::fs::write(&path, format!("{long}\n%\nshort\n%\n{long}\n")).unwrap();
+    let name = format!("qotd:{}", path.display());
+    let daemon = Daemon::run(&builtin("quotes", &name, ""));
+    let peer = Peer::of(&daemon, "quotes");
+    for _ in 0..6 {
+        assert_eq!(peer.ask("?"), "short\n");
+    }
+    let question = "?".repeat(402);
+    let answers: Vec<_> = (0..6).map(|_| peer.ask(&question).len()).collect();
+    assert!(answers.contains(&401), "{answers:?}");
+}
+
 #[test]
 fn built_in_services_never_answer_ports_of_services() {
     let daemon = Daemon::run(&[builtin("echo", "echo", ""), builtin("other", "echo", "")].concat());
