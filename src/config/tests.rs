@@ -374,6 +374,60 @@ fn xinetd_is_read_with_its_defaults_and_folders() {
     assert_eq!(names(&folder.unwrap().0), ["echo-stream", "second"]);
 }
 
+/// Loads a text as an xinetd.conf.
+fn xinetd(text: &str) -> Result<(Config, Report), Report> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("xinetd.conf");
+    std::fs::write(&path, text).unwrap();
+    load(&path, FileFormat::Xinetd, Purpose::Check)
+}
+
+#[test]
+fn what_cannot_be_honoured_in_xinetd_leaves_a_service_out_and_no_other() {
+    let entry = |name: &str, lines: &str| {
+        format!(
+            "service {name}\n{{\n type = UNLISTED INTERNAL\n port = 7001\n user = root\n{lines}}}\n"
+        )
+    };
+    let program = std::env::current_exe().unwrap();
+    let run =
+        format!(" type = UNLISTED\n port = 7002\n user = root\n server = {}\n", program.display());
+    let stream = " socket_type = stream\n wait = no\n";
+    let datagram = " socket_type = dgram\n wait = yes\n";
+    let waits = format!("{run} socket_type = stream\n wait = yes\n");
+    let out = [
+        entry("echo", &format!("{stream} flags = LABELED\n")),
+        entry("echo", &format!("{stream} flags = REUSE IDONLY\n")),
+        entry("echo", &format!("{datagram} flags = SENSOR\n")),
+        entry("echo", &format!("{datagram} only_from = host.example.org\n")),
+        entry("echo", " socket_type = raw\n wait = yes\n"),
+        entry("xadmin", stream),
+        entry("services", datagram),
+        entry("servers", datagram),
+        format!("service x\n{{\n{waits} flags = INTERCEPT\n}}\n"),
+        format!("service x\n{{\n{waits} only_from = 10.0.0.1\n}}\n"),
+        format!("service x\n{{\n{waits} no_access = 10.0.0.1\n}}\n"),
+    ];
+    let other =
+        format!("service other\n{{\n id = other\n{run}{stream} flags = INTERCEPT NOLIBWRAP\n}}\n");
+    let kept = "service daytime\n{\n id = kept\n type = INTERNAL UNLISTED\n port = 7003\n flags = NOLIBWRAP\n"
+        .to_owned() + stream + "}\n";
+    for text in out {
+        let (config, report) = xinetd(&(text.clone() + &other + &kept))
+            .unwrap_or_else(|report| panic!("{text}{}", report.render()));
+        assert_eq!(names(&config), ["other", "kept"], "{text}");
+        let told = report.render();
+        assert_eq!(told.matches("is left out: ").count(), 1, "{text}{told}");
+    }
+    // What lets nobody in that should not is only told.
+    let defaults = "defaults\n{\n per_source = 10\n umask = 002\n max_load = 2.5\n banner_success = x\n}\n";
+    let text = format!("{defaults}service x\n{{\n{waits} rlimit_as = 4M\n nice = 5\n}}\n");
+    let (config, report) = xinetd(&text).unwrap_or_else(|report| panic!("{}", report.render()));
+    assert_eq!(names(&config), ["x"]);
+    assert!(report.render().contains("`per_source` is ignored"), "{}", report.render());
+    assert_eq!(config.services[0].gate.max_load.is_some(), FAMILY == Family::Unix);
+}
+
 #[test]
 fn what_a_service_does_replaces_what_its_defaults_do() {
     let folder = tempfile::tempdir().unwrap();

@@ -78,7 +78,7 @@ fn text(text: String, span: Span) -> Spanned<Data> {
     Spanned { value: Data::Text(text), span }
 }
 
-fn is_name(item: &str) -> bool {
+pub(super) fn is_name(item: &str) -> bool {
     item.parse::<std::net::IpAddr>().is_err()
         && !item.contains(['/', ':', '{'])
         && item.contains(|c: char| c.is_alphabetic())

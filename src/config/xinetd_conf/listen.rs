@@ -1,7 +1,7 @@
 //! Where an entry listens: a port, the multiplexer, or a port that rpcbind knows.
 
 use super::attributes::Given;
-use super::service::{DISABLE, Translation};
+use super::service::Translation;
 use super::syntax::Word;
 use crate::config::keys::Key;
 use crate::config::raw::Data;
@@ -115,11 +115,6 @@ impl Translation<'_> {
             Some(word) => match word.value.to_ascii_lowercase().as_str() {
                 "stream" => "tcp",
                 "dgram" => "udp",
-                "raw" | "seqpacket" => {
-                    let message = format!("`{}` services are not available", word.value);
-                    self.problems.push(Problem::error(word.span, message).help(DISABLE));
-                    return None;
-                }
                 other => {
                     let help = did_you_mean(other, ["stream", "dgram"]);
                     let message = format!("unknown socket type `{}`", word.value);

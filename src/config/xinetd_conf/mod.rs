@@ -1,9 +1,12 @@
 //! Reads `xinetd.conf` and the files that it includes. What an attribute means is kept as it was;
-//! what cannot be kept is an error where more peers would come in, and else a warning.
+//! what cannot be kept is a warning, and where more peers would come in without it the service is
+//! left out.
 
 mod access;
 mod attributes;
+mod left_out;
 mod listen;
+mod log;
 mod service;
 mod syntax;
 mod wrappers;
@@ -74,8 +77,7 @@ impl Entries {
                 continue;
             }
             entry.settings.fill(&defaults);
-            let service = service::translate(&entry, &mut raw.problems);
-            raw.services.push(service);
+            raw.services.extend(service::translate(&entry, &mut raw.problems));
         }
     }
 }

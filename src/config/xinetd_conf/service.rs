@@ -31,15 +31,8 @@ const FLAGS: [&str; 12] = [
     "LABELED",
 ];
 
-/// Words of `log_type = SYSLOG` (xinetd.conf(5)).
-const FACILITIES: [&str; 17] = [
-    "daemon", "auth", "authpriv", "user", "mail", "lpr", "news", "uucp", "ftp", "local0", "local1",
-    "local2", "local3", "local4", "local5", "local6", "local7",
-];
-const LEVELS: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
-
-/// The service of an entry. What is wrong with it is a problem.
-pub(super) fn translate(service: &super::Entry, problems: &mut Vec<Problem>) -> RawService {
+/// The service of an entry, unless it is left out. What is wrong with it is a problem.
+pub(super) fn translate(service: &super::Entry, problems: &mut Vec<Problem>) -> Option<RawService> {
     let super::Entry { name, settings, incomplete } = service;
     let count = |problems: &[Problem]| problems.iter().filter(|p| p.is_error()).count();
     let before = count(problems);
@@ -50,17 +43,20 @@ pub(super) fn translate(service: &super::Entry, problems: &mut Vec<Problem>) -> 
         problems: &mut *problems,
         entries: Vec::new(),
     };
+    if translation.is_left_out() {
+        return None;
+    }
     translation.all();
     let entries = translation.entries;
     let id = settings.get("id").map_or(name, Given::one);
-    RawService {
+    Some(RawService {
         name: Spanned { value: value::to_name(&id.value), span: name.span },
         origin: Origin::Classic,
         layer: None,
         entries,
         // What is missing then has been reported already.
         incomplete: *incomplete || count(problems) > before,
-    }
+    })
 }
 
 pub(super) struct Translation<'a> {
@@ -230,6 +226,13 @@ impl Translation<'_> {
         let mut at = None;
         for (attribute, name) in names {
             let Some(word) = self.settings.get(attribute).map(Given::one) else { continue };
+            if FAMILY == Family::Windows {
+                self.ignore(
+                    attribute,
+                    "Windows has no such limit, but the key `limits` has others",
+                );
+                continue;
+            }
             let data = if word.value.eq_ignore_ascii_case("UNLIMITED") {
                 Data::Text("unlimited".to_owned())
             } else if let Some(value) =
@@ -252,12 +255,7 @@ impl Translation<'_> {
         if let Some(at) = at {
             self.add(Key::Limits, at, Data::Table(fields));
         }
-        if let Some(given) = self.settings.get("rlimit_rss") {
-            self.problems.push(
-                Problem::warning(given.at, "`rlimit_rss` is ignored")
-                    .label("Linux has not enforced it since version 2.4.30"),
-            );
-        }
+        self.ignore("rlimit_rss", "Linux has not enforced it since version 2.4.30");
     }
 
     fn admission(&mut self) {
@@ -270,7 +268,10 @@ impl Translation<'_> {
         };
         const COUNT: &str = "a number from 1, or UNLIMITED";
         self.copy("instances", Key::MaxSessions, COUNT, count);
-        self.copy("per_source", Key::MaxPerSource, COUNT, count);
+        let sees_peers = !self.is_waiting_program() || self.is_datagram();
+        if sees_peers {
+            self.copy("per_source", Key::MaxPerSource, COUNT, count);
+        }
         if self.settings.get("instances").is_some() {
             // xinetd accepts and closes what is too much.
             self.add(Key::OverLimit, self.name.span, Data::Text("reject".to_owned()));
@@ -279,13 +280,20 @@ impl Translation<'_> {
         self.copy("max_load", Key::MaxLoad, "a number above 0: 8.5", |word| {
             word.value.parse().ok().filter(|load: &f64| *load > 0.0).map(Data::Float)
         });
+        if !sees_peers {
+            for attribute in ["per_source", "banner_success", "banner"] {
+                self.ignore(attribute, "a program with `wait` accepts its connections itself");
+            }
+        }
         access::translate(self.settings, self.problems, &mut self.entries);
         for (attributes, key) in [
             (["banner_success", "banner"], Key::Banner),
             (["banner_fail", "banner"], Key::BannerReject),
         ] {
             let given = attributes.iter().find_map(|name| self.settings.get(name));
-            if let Some(path) = given.map(|given| given.one().clone()) {
+            if let Some(path) = given.map(|given| given.one().clone())
+                && (sees_peers || key != Key::Banner)
+            {
                 self.add(key, path.span, Data::Text(format!("file:{}", path.value)));
             }
         }
@@ -346,56 +354,8 @@ impl Translation<'_> {
         self.add(Key::PassEnv, at, Data::List(names));
     }
 
-    /// Everything is recorded in one log, with the peer, the pid, the status and the duration.
-    fn log(&mut self) {
-        self.log_type();
-        for (attribute, known) in [
-            ("log_on_success", &["PID", "HOST", "USERID", "EXIT", "DURATION", "TRAFFIC"][..]),
-            ("log_on_failure", &["HOST", "USERID", "ATTEMPT"][..]),
-        ] {
-            self.known_words(attribute, known);
-            for word in self.words(attribute) {
-                let why = match word.value.to_ascii_uppercase().as_str() {
-                    "USERID" => "nobody is asked for the name of a peer's user (RFC 1413)",
-                    "TRAFFIC" => "inetd does not see the bytes of a program",
-                    _ => continue,
-                };
-                let message = format!("`{}` is ignored", word.value);
-                self.problems.push(Problem::warning(word.span, message).label(why));
-            }
-        }
-    }
-
-    /// `log_type = SYSLOG FACILITY [LEVEL]` or `FILE PATH [SOFT [HARD]]`.
-    fn log_type(&mut self) {
-        let Some(given) = self.settings.get("log_type").cloned() else { return };
-        let is = |at: usize, names: &[&str]| {
-            let word = given.values.get(at);
-            word.is_some_and(|word| names.iter().any(|name| word.value.eq_ignore_ascii_case(name)))
-        };
-        let count = given.values.len();
-        let is_syslog = is(0, &["SYSLOG"])
-            && is(1, &FACILITIES)
-            && (count == 2 || count == 3 && is(2, &LEVELS));
-        if is_syslog && is(1, &["daemon"]) {
-            return;
-        }
-        if is_syslog || is(0, &["FILE"]) && (2..=4).contains(&count) {
-            self.problems.push(
-                Problem::warning(given.at, "`log_type` is ignored")
-                    .label("records of all services go to the log of inetd")
-                    .help("`log` of [daemon] in an inetd.toml says where that is"),
-            );
-            return;
-        }
-        self.problems.push(
-            Problem::error(given.at, "this is no value of `log_type`")
-                .help("write SYSLOG, a facility and perhaps a level, or FILE and a path"),
-        );
-    }
-
     fn flags(&mut self) {
-        let is_stream = !self.has_word("socket_type", "dgram");
+        let is_stream = !self.is_datagram();
         if is_stream && !self.has_word("flags", "KEEPALIVE") {
             self.add(Key::Keepalive, self.name.span, Data::Bool(false));
         }
@@ -408,26 +368,18 @@ impl Translation<'_> {
                     Problem::warning(word.span, "`NORETRY` is ignored")
                         .label("a start that fails for want of resources is tried again"),
                 ),
-                "INTERCEPT" => self.refuse(&word, "packets are not looked at one by one"),
-                "IDONLY" => self.refuse(&word, "nobody is asked for the name of a peer's user"),
-                "LABELED" => self.refuse(&word, "SELinux contexts are not available"),
+                // xinetd clears it for such services, too.
+                "INTERCEPT" => self.problems.push(
+                    Problem::warning(word.span, "`INTERCEPT` has no effect")
+                        .label("every peer of this service is looked at anyway"),
+                ),
                 _ => {}
             }
         }
-        if let Some(given) = self.settings.get("mdns") {
-            self.problems.push(
-                Problem::warning(given.at, "`mdns` is ignored").label("nothing is announced"),
-            );
-        }
+        self.ignore("mdns", "nothing is announced");
     }
 
-    /// A flag without which the service would be open to more peers than it should be.
-    fn refuse(&mut self, word: &Word, why: &str) {
-        let message = format!("the flag `{}` cannot be honoured", word.value);
-        self.problems.push(Problem::error(word.span, message).label(why).help(DISABLE));
-    }
-
-    fn known_words(&mut self, attribute: &str, known: &[&'static str]) {
+    pub(super) fn known_words(&mut self, attribute: &str, known: &[&'static str]) {
         for word in self.words(attribute) {
             if known.iter().all(|name| !word.value.eq_ignore_ascii_case(name)) {
                 let message = format!("`{}` is not a value of `{attribute}`", word.value);
@@ -439,7 +391,7 @@ impl Translation<'_> {
     }
 
     /// The values of an attribute; none if it is not there.
-    fn words(&self, attribute: &str) -> Vec<Word> {
+    pub(super) fn words(&self, attribute: &str) -> Vec<Word> {
         self.settings.get(attribute).map(|given| given.values.clone()).unwrap_or_default()
     }
 
@@ -491,7 +443,22 @@ impl Translation<'_> {
         self.problems.push(Problem::error(self.name.span, message).help(help));
     }
 
+    /// An attribute that changes nothing here, and lets nobody in by that.
+    fn ignore(&mut self, attribute: &str, why: &str) {
+        if let Some(given) = self.settings.get(attribute) {
+            let message = format!("`{attribute}` is ignored");
+            self.problems.push(Problem::warning(given.at, message).label(why));
+        }
+    }
+
     pub(super) fn add(&mut self, key: Key, span: Span, value: Data) {
+        // `umask`, `nice`, `max_load`: more of them are no reason to lose the whole file.
+        if let Some(obstacle) = key.info().availability.obstacle() {
+            let message = format!("`{}` is ignored", key.name());
+            let problem = Problem::warning(span, message);
+            self.problems.push(problem.label(format!("it {obstacle}")));
+            return;
+        }
         self.entries.push(Entry { key, name: span, value: Spanned { value, span } });
     }
 }
