@@ -9,12 +9,13 @@ use serde_json::json;
 
 use super::{FAILED, check, control, fail, output};
 use crate::config::{self, FileFormat, Severity};
+use crate::control::client;
 use crate::doctor::selftest::{self, Verdict};
-use crate::doctor::{self, Examination, Finding};
+use crate::doctor::{self, Examination, Finding, Running};
 use crate::sys::control::server_id;
 use crate::sys::{machine, paths, startup};
 
-/// How long the daemon's system is asked who it is.
+/// How long the daemon, or the system, is asked who it is.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn doctor(matches: &ArgMatches) -> ExitCode {
@@ -82,12 +83,18 @@ pub(super) fn play(matches: &ArgMatches) -> ExitCode {
     }
 }
 
-/// The process id of the daemon that runs with this configuration.
-fn daemon(path: &Path, format: FileFormat) -> Option<u32> {
+/// The daemon that runs with this configuration. What it listens on is known only if we may ask it.
+fn daemon(path: &Path, format: FileFormat) -> Option<Running> {
     let endpoint = control::endpoint(None, || config::control_of(path, format))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    runtime
-        .block_on(async { tokio::time::timeout(PATIENCE, server_id(&endpoint)).await.ok()?.ok() })
+    runtime.block_on(async {
+        let id = tokio::time::timeout(PATIENCE, server_id(&endpoint)).await.ok()?.ok()?;
+        let status = tokio::time::timeout(PATIENCE, client::status(&endpoint)).await;
+        let services = status.ok().and_then(Result::ok).map_or(Vec::new(), |told| told.services);
+        let (listens, waits): (Vec<_>, Vec<_>) =
+            services.into_iter().map(|service| (service.listen, service.pending)).unzip();
+        Some(Running { id, listens: listens.concat(), waits: waits.concat() })
+    })
 }
 
 fn as_text(examination: &Examination) -> String {

@@ -420,7 +420,8 @@ fn what_cannot_be_honoured_in_xinetd_leaves_a_service_out_and_no_other() {
         assert_eq!(told.matches("is left out: ").count(), 1, "{text}{told}");
     }
     // What lets nobody in that should not is only told.
-    let defaults = "defaults\n{\n per_source = 10\n umask = 002\n max_load = 2.5\n banner_success = x\n}\n";
+    let defaults =
+        "defaults\n{\n per_source = 10\n umask = 002\n max_load = 2.5\n banner_success = x\n}\n";
     let text = format!("{defaults}service x\n{{\n{waits} rlimit_as = 4M\n nice = 5\n}}\n");
     let (config, report) = xinetd(&text).unwrap_or_else(|report| panic!("{}", report.render()));
     assert_eq!(names(&config), ["x"]);

@@ -5,7 +5,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
-use super::{Finding, Findings};
+use super::{Finding, Findings, Running};
 use crate::config::keys::Key;
 use crate::config::{Config, LogTarget, Position, SocketOptions};
 use crate::listener::endpoint::Endpoint;
@@ -20,8 +20,8 @@ const TOLERANCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Facts about this machine.
 #[derive(Debug)]
 pub struct Machine {
-    /// The process id of the daemon that runs with this configuration.
-    pub(super) daemon: Option<u32>,
+    /// The daemon that runs with this configuration.
+    pub(super) daemon: Option<Running>,
     /// Who listens on a port of this configuration.
     pub(super) listening: Vec<Listening>,
     /// The addresses of this configuration that cannot be bound now.
@@ -66,7 +66,7 @@ pub(super) struct Clock {
 
 impl Machine {
     /// Looks at this machine, with the eyes of `config`.
-    pub(super) fn look(config: Option<&Config>, daemon: Option<u32>) -> Self {
+    pub(super) fn look(config: Option<&Config>, daemon: Option<Running>) -> Self {
         let executable = std::env::current_exe().and_then(std::fs::metadata);
         Self {
             daemon,
@@ -110,11 +110,10 @@ fn ports(config: Option<&Config>) -> HashSet<u16> {
 /// The port of an Internet address, unless the system chooses it.
 pub(super) fn port(endpoint: &Endpoint) -> Option<u16> {
     match endpoint {
-        Endpoint::Tcp { address, .. } => Some(address.port()).filter(|port| *port != 0),
-        // Those of datagrams are others, and are not looked at.
-        Endpoint::Udp { .. } | Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Pipe(_) => {
-            None
+        Endpoint::Tcp { address, .. } | Endpoint::Udp { address, .. } => {
+            Some(address.port()).filter(|port| *port != 0)
         }
+        Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Pipe(_) => None,
     }
 }
 

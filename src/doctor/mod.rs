@@ -53,6 +53,17 @@ pub struct Examination {
     pub services: usize,
 }
 
+/// A daemon that runs with the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Running {
+    /// Its process id.
+    pub id: u32,
+    /// Where it listens, as it tells it itself.
+    pub listens: Vec<String>,
+    /// Where it could not listen yet.
+    pub waits: Vec<String>,
+}
+
 impl Examination {
     /// How many findings and problems there are of this severity.
     pub fn count(&self, severity: Severity) -> usize {
@@ -62,9 +73,9 @@ impl Examination {
     }
 }
 
-/// Looks at this machine and at the configuration in `path`. `daemon` is the process id of the
-/// daemon that runs with it, if one does.
-pub fn examine(path: &Path, format: FileFormat, daemon: Option<u32>) -> Examination {
+/// Looks at this machine and at the configuration in `path`. `daemon` is what runs with it, if
+/// something does.
+pub fn examine(path: &Path, format: FileFormat, daemon: Option<Running>) -> Examination {
     let (config, report) = match config::load(path, format, Purpose::Doctor) {
         Ok((config, report)) => (Some(config), report),
         Err(report) => (None, report),

@@ -2,11 +2,11 @@
 //! them, or Windows keeps them for itself.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 
 use super::machine::{Refused, port};
-use super::{Finding, Findings, Machine};
+use super::{Finding, Findings, Machine, Running};
 use crate::config::Config;
+use crate::config::keys::Key;
 use crate::listener::endpoint::Endpoint;
 use crate::sys::{FAMILY, Family, Listening, Owner, machine};
 
@@ -30,17 +30,47 @@ pub(super) fn check(config: &Config, machine: &Machine, findings: &mut Findings)
             findings.add(finding);
         }
     }
+    let Some(daemon) = &machine.daemon else { return };
+    for service in &config.services {
+        for endpoint in &service.listen {
+            let is_told = machine.refused.iter().any(|refused| refused.endpoint == *endpoint);
+            if waits(daemon, endpoint) && !is_told {
+                let mut finding = waiting(endpoint, daemon);
+                finding.places.push(config.place(service.position(Key::Listen)));
+                findings.add(finding);
+            }
+        }
+    }
 }
 
 fn finding(refused: &Refused, machine: &Machine) -> Option<Finding> {
-    let Refused { endpoint, error, .. } = refused;
-    let holder = machine.listening.iter().find(|other| conflicts(endpoint, other.address));
+    let endpoint = &refused.endpoint;
+    let holder = machine.listening.iter().find(|other| conflicts(endpoint, other));
     let owners = holder.map_or(&[][..], |holder| &holder.owners);
-    if is_ours(holder, owners, machine) {
+    if is_ours(endpoint, holder, machine) {
         return None;
     }
+    let mut finding = obstacle(refused, holder, owners, machine);
+    if let Some(daemon) = machine.daemon.as_ref().filter(|daemon| waits(daemon, endpoint)) {
+        let id = daemon.id;
+        finding.why += &format!(
+            "; the running daemon (pid {id}) tries again, and listens there at most a minute after \
+             it can"
+        );
+    }
+    Some(finding)
+}
+
+/// Why an address cannot be bound, and what to do.
+fn obstacle(
+    refused: &Refused,
+    holder: Option<&Listening>,
+    owners: &[Owner],
+    machine: &Machine,
+) -> Finding {
+    let Refused { endpoint, error, .. } = refused;
     let what = format!("{endpoint} cannot be bound: {error}");
-    Some(match (error.kind(), FAMILY) {
+    match (error.kind(), FAMILY) {
         (ErrorKind::AddrInUse, _) | (ErrorKind::PermissionDenied, Family::Windows)
             if holder.is_some() =>
         {
@@ -66,14 +96,34 @@ fn finding(refused: &Refused, machine: &Machine) -> Option<Finding> {
         _ => Finding::error(what)
             .why("the daemon cannot listen on it either")
             .help("correct the address"),
-    })
+    }
+}
+
+/// Nothing is in the way of an address, and the daemon does not listen there all the same.
+fn waiting(endpoint: &Endpoint, daemon: &Running) -> Finding {
+    let id = daemon.id;
+    Finding::warning(format!("the running daemon (pid {id}) does not listen on {endpoint} yet"))
+        .why("it could not when it last tried; event 2001 of its log says why. It tries again")
+        .help("wait a minute, or use `inetd reload`, which tries at once")
+}
+
+/// Whether a daemon could not listen there yet.
+fn waits(daemon: &Running, endpoint: &Endpoint) -> bool {
+    let name = endpoint.to_string();
+    daemon.waits.contains(&name)
 }
 
 /// Whether the daemon that runs with this configuration has the address.
-fn is_ours(holder: Option<&Listening>, owners: &[Owner], machine: &Machine) -> bool {
-    let Some(daemon) = machine.daemon else { return false };
-    // Without the right to see owners it is the daemon that has it, as far as we know.
-    owners.iter().any(|owner| owner.id == daemon) || holder.is_some() && owners.is_empty()
+fn is_ours(endpoint: &Endpoint, holder: Option<&Listening>, machine: &Machine) -> bool {
+    let Some(daemon) = &machine.daemon else { return false };
+    if waits(daemon, endpoint) {
+        return false;
+    }
+    let has = |holder: &Listening| {
+        // Without the right to see owners it is the daemon that has it, as far as we know.
+        holder.owners.is_empty() || holder.owners.iter().any(|owner| owner.id == daemon.id)
+    };
+    daemon.listens.contains(&endpoint.to_string()) || holder.is_some_and(has)
 }
 
 fn in_use(endpoint: &Endpoint, owners: &[Owner]) -> Finding {
@@ -116,9 +166,13 @@ fn privileged(endpoint: &Endpoint, machine: &Machine) -> Finding {
         ))
 }
 
-fn conflicts(endpoint: &Endpoint, other: SocketAddr) -> bool {
+fn conflicts(endpoint: &Endpoint, other: &Listening) -> bool {
     // Whether the other one takes IPv4 too is not in the tables.
-    endpoint.conflicts(&Endpoint::Tcp { address: other, only_v6: false })
+    let (address, only_v6) = (other.address, false);
+    endpoint.conflicts(&match other.is_datagram {
+        true => Endpoint::Udp { address, only_v6 },
+        false => Endpoint::Tcp { address, only_v6 },
+    })
 }
 
 #[cfg(test)]
@@ -131,6 +185,14 @@ mod tests {
 
     /// What is found if binding port 7000 fails with `error`.
     fn found(error: ErrorKind, listening: &[Listening], daemon: Option<u32>) -> Option<Finding> {
+        found_beside(error, listening, daemon.map(|id| Running { id, ..Running::default() }))
+    }
+
+    fn found_beside(
+        error: ErrorKind,
+        listening: &[Listening],
+        daemon: Option<Running>,
+    ) -> Option<Finding> {
         let address = "127.0.0.1:7000".parse().unwrap();
         let refused = Refused {
             endpoint: Endpoint::Tcp { address, only_v6: false },
@@ -142,7 +204,8 @@ mod tests {
 
     fn listening(address: &str, owners: &[(u32, &str)]) -> Listening {
         let owner = |(id, program): &(u32, &str)| Owner { id: *id, program: (*program).into() };
-        Listening { address: address.parse().unwrap(), owners: owners.iter().map(owner).collect() }
+        let owners = owners.iter().map(owner).collect();
+        Listening { address: address.parse().unwrap(), is_datagram: false, owners }
     }
 
     #[test]
@@ -169,6 +232,45 @@ mod tests {
     }
 
     #[test]
+    fn what_the_daemon_waits_for_is_not_its_own() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let endpoint = "tcp://127.0.0.1:7000";
+        let waits = Running { id: 77, listens: names(&[]), waits: names(&[endpoint]) };
+        // Nobody may see who it is that has it.
+        let unseen = [listening("127.0.0.1:7000", &[])];
+        let finding = found_beside(ErrorKind::AddrInUse, &unseen, Some(waits.clone())).unwrap();
+        assert_eq!(finding.what, format!("another program listens on {endpoint}"));
+        assert!(finding.why.contains("the running daemon (pid 77) tries again"), "{finding}");
+        let other = [listening("0.0.0.0:7000", &[(78, "/usr/sbin/nginx")])];
+        let finding = found_beside(ErrorKind::AddrInUse, &other, Some(waits.clone())).unwrap();
+        assert_eq!(finding.what, format!("/usr/sbin/nginx (pid 78) listens on {endpoint}"));
+        assert!(finding.help.starts_with("stop it"), "{finding}");
+        let has = Running { id: 77, listens: names(&[endpoint]), waits: names(&[]) };
+        assert_eq!(found_beside(ErrorKind::AddrInUse, &other, Some(has)), None);
+    }
+
+    #[test]
+    fn what_the_daemon_waits_for_in_vain_is_told() {
+        use crate::doctor::testing::Case;
+        let case = Case::new("[service.x]\nlisten = '127.0.0.1:7000'\nrun = ['PROGRAM']\n");
+        let waits = vec!["tcp://127.0.0.1:7000".to_owned()];
+        let daemon = Some(Running { id: 77, waits, ..Running::default() });
+        let findings = case.findings(check, &Machine { daemon, ..healthy() });
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        let what = "the running daemon (pid 77) does not listen on tcp://127.0.0.1:7000 yet";
+        assert_eq!(finding.what, what);
+        assert!(finding.places[0].ends_with("inetd.toml:2:10"), "{finding}");
+    }
+
+    #[test]
+    fn datagrams_and_connections_do_not_meet() {
+        let mut other = listening("127.0.0.1:7000", &[(78, "named")]);
+        other.is_datagram = true;
+        let finding = found(ErrorKind::AddrInUse, &[other], None).unwrap();
+        assert!(finding.why.contains("cannot be seen from here"), "{finding}");
+    }
+
+    #[test]
     fn a_missing_right_and_a_missing_address_are_explained() {
         let denied = found(ErrorKind::PermissionDenied, &[], None).unwrap();
         match FAMILY {
@@ -187,16 +289,24 @@ mod tests {
     #[test]
     fn a_free_address_is_fine_and_a_taken_one_is_found() {
         use crate::doctor::testing::Case;
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = taken.local_addr().unwrap();
-        let toml = format!("[service.x]\nlisten = '{address}'\nrun = ['PROGRAM']\n");
-        let case = Case::new(&toml);
+        let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let listens = [
+            format!("tcp://{}", tcp.local_addr().unwrap()),
+            format!("udp://{}", udp.local_addr().unwrap()),
+        ];
+        let service = |name: &str, listen: &str| {
+            format!("[service.{name}]\nlisten = '{listen}'\nrun = ['PROGRAM']\n")
+        };
+        let case = Case::new(&(service("x", &listens[0]) + &service("y", &listens[1])));
         let look = || case.findings(check, &Machine::look(Some(&case.config), None));
         let findings = look();
-        assert_eq!(findings.len(), 1, "{findings:?}");
-        assert!(findings[0].what.ends_with(&format!("listens on tcp://{address}")), "{findings:?}");
-        assert!(findings[0].places[0].ends_with("inetd.toml:2:10"), "{}", findings[0]);
-        drop(taken);
+        assert_eq!(findings.len(), 2, "{findings:?}");
+        for ((finding, listen), line) in findings.iter().zip(&listens).zip([2, 5]) {
+            assert!(finding.what.ends_with(&format!("listens on {listen}")), "{finding}");
+            assert!(finding.places[0].ends_with(&format!("inetd.toml:{line}:10")), "{finding}");
+        }
+        drop((tcp, udp));
         assert_eq!(look(), []);
     }
 }

@@ -336,11 +336,13 @@ pub enum Request {
     Reload,
 }
 
-/// An address that somebody listens on.
+/// An address that somebody listens on, or takes datagrams at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listening {
     /// The address.
     pub address: std::net::SocketAddr,
+    /// It is a port of UDP, and not of TCP.
+    pub is_datagram: bool,
     /// The processes that have the socket open, as far as we may see it.
     pub owners: Vec<Owner>,
 }

@@ -12,6 +12,8 @@ use crate::sys::{Listening, Owner};
 
 /// The state of a socket that listens (TCP_LISTEN in the kernel's `net/tcp_states.h`).
 const LISTEN: &str = "0A";
+/// The state of a socket for the datagrams of everybody (TCP_CLOSE: it is not connected).
+const UNCONNECTED: &str = "07";
 /// What adjtimex(2) answers while the clock is not synchronised.
 const TIME_ERROR: libc::c_int = 5;
 /// Where ports that everybody may use begin, unless the machine says something else (ip(7)).
@@ -29,23 +31,27 @@ pub fn emulator() -> Option<String> {
 }
 
 /// How to find out who owns a port.
-pub const ASK_FOR_OWNERS: &str = "as root, `ss -ltnp` names the program";
+pub const ASK_FOR_OWNERS: &str = "as root, `ss -ltunp` names the program";
 
-/// The programs that listen on one of `ports`.
+/// The programs that listen on one of `ports`, or take datagrams there.
 pub fn listeners(ports: &HashSet<u16>) -> io::Result<Vec<Listening>> {
     let mut sockets = Vec::new();
-    // Without IPv6 the second file does not exist.
-    let tables = [fs::read_to_string("/proc/net/tcp")?]
-        .into_iter()
-        .chain(fs::read_to_string("/proc/net/tcp6"));
-    for table in tables {
-        sockets.extend(table.lines().filter_map(listener));
+    for (name, state) in [("tcp", LISTEN), ("udp", UNCONNECTED)] {
+        // Without IPv6 the second file does not exist.
+        let tables = [fs::read_to_string(format!("/proc/net/{name}"))?]
+            .into_iter()
+            .chain(fs::read_to_string(format!("/proc/net/{name}6")));
+        for table in tables {
+            let found = table.lines().filter_map(|line| socket_in(line, state));
+            sockets.extend(found.map(|(address, inode)| (address, inode, state == UNCONNECTED)));
+        }
     }
-    sockets.retain(|(address, _)| ports.contains(&address.port()));
-    let inodes: HashSet<u64> = sockets.iter().map(|(_, inode)| *inode).collect();
+    sockets.retain(|(address, ..)| ports.contains(&address.port()));
+    let inodes: HashSet<u64> = sockets.iter().map(|(_, inode, _)| *inode).collect();
     let mut owners = if inodes.is_empty() { HashMap::new() } else { owners(&inodes) };
-    let listening = sockets.into_iter().map(|(address, inode)| Listening {
+    let listening = sockets.into_iter().map(|(address, inode, is_datagram)| Listening {
         address,
+        is_datagram,
         owners: owners.remove(&inode).unwrap_or_default(),
     });
     Ok(listening.collect())
@@ -111,10 +117,11 @@ fn number(path: &str) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// The address and the inode in a line of `/proc/net/tcp` (proc_net(5)), if it is of a listener.
-fn listener(line: &str) -> Option<(SocketAddr, u64)> {
+/// The address and the inode in a line of `/proc/net/tcp` and its kin (proc_net(5)), if its socket has
+/// this state.
+fn socket_in(line: &str, state: &str) -> Option<(SocketAddr, u64)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
-    if *fields.get(3)? != LISTEN {
+    if *fields.get(3)? != state {
         return None;
     }
     Some((socket_address(fields.get(1)?)?, fields.get(9)?.parse().ok()?))
@@ -181,14 +188,17 @@ mod tests {
     fn lines_of_the_socket_table_are_understood() {
         let v4 = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     \
                   0        0 4711 1 0000000000000000 100 0 0 10 0";
-        assert_eq!(listener(v4), Some(("127.0.0.1:8080".parse().unwrap(), 4711)));
+        assert_eq!(socket_in(v4, LISTEN), Some(("127.0.0.1:8080".parse().unwrap(), 4711)));
         let v6 = "   0: 00000000000000000000000001000000:0016 \
                   00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 \
                   0 0 5 1";
-        assert_eq!(listener(v6), Some(("[::1]:22".parse().unwrap(), 5)));
-        assert_eq!(listener(&v4.replace(" 0A ", " 01 ")), None);
-        assert_eq!(listener("  sl  local_address rem_address   st tx_queue rx_queue"), None);
-        assert_eq!(listener(""), None);
+        assert_eq!(socket_in(v6, LISTEN), Some(("[::1]:22".parse().unwrap(), 5)));
+        assert_eq!(socket_in(&v4.replace(" 0A ", " 01 "), LISTEN), None);
+        assert_eq!(
+            socket_in("  sl  local_address rem_address   st tx_queue rx_queue", LISTEN),
+            None
+        );
+        assert_eq!(socket_in("", LISTEN), None);
     }
 
     #[test]
@@ -206,6 +216,16 @@ mod tests {
             let own = std::env::current_exe().unwrap();
             assert_eq!(owner.program, own.display().to_string());
         }
+    }
+
+    #[test]
+    fn a_socket_for_datagrams_is_found_with_its_owner() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let found = listeners(&HashSet::from([address.port()])).unwrap();
+        let found = found.iter().find(|other| other.is_datagram && other.address == address);
+        let owners = &found.unwrap().owners;
+        assert!(owners.iter().any(|owner| owner.id == std::process::id()), "{owners:?}");
     }
 
     #[test]

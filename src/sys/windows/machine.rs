@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 use std::ffi::{CStr, OsString};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::windows::ffi::OsStringExt;
 use std::os::windows::io::AsRawHandle;
 use std::path::PathBuf;
 
 use windows_sys::Win32::Foundation::{ERROR_INSUFFICIENT_BUFFER, NO_ERROR};
 use windows_sys::Win32::NetworkManagement::IpHelper::{
-    GetExtendedTcpTable, MIB_TCP6ROW_OWNER_PID, MIB_TCPROW_OWNER_PID, TCP_TABLE_CLASS,
-    TCP_TABLE_OWNER_PID_LISTENER,
+    GetExtendedTcpTable, GetExtendedUdpTable, MIB_TCP6ROW_OWNER_PID, MIB_TCPROW_OWNER_PID,
+    MIB_UDP6ROW_OWNER_PID, MIB_UDPROW_OWNER_PID, TCP_TABLE_CLASS, TCP_TABLE_OWNER_PID_LISTENER,
+    UDP_TABLE_OWNER_PID,
 };
 use windows_sys::Win32::Networking::WinSock::{AF_INET, AF_INET6};
 use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
@@ -58,24 +59,29 @@ pub fn emulator() -> Option<String> {
 /// How to find out who owns a port.
 pub const ASK_FOR_OWNERS: &str = "`netstat -abno`, as an administrator, names the program";
 
-/// The programs that listen on one of `ports`.
+/// The programs that listen on one of `ports`, or take datagrams there.
 pub fn listeners(ports: &HashSet<u16>) -> io::Result<Vec<Listening>> {
+    // Addresses and ports are in the order of the network.
+    let v4 = |address: u32| IpAddr::from(address.to_ne_bytes());
     let mut all = Vec::new();
     for row in rows::<MIB_TCPROW_OWNER_PID>(AF_INET, TCP_TABLE_OWNER_PID_LISTENER)? {
-        // Both are in the order of the network.
-        let address = Ipv4Addr::from(row.dwLocalAddr.to_ne_bytes());
-        all.push((address.into(), row.dwLocalPort, row.dwOwningPid));
+        all.push((v4(row.dwLocalAddr), row.dwLocalPort, row.dwOwningPid, false));
     }
     for row in rows::<MIB_TCP6ROW_OWNER_PID>(AF_INET6, TCP_TABLE_OWNER_PID_LISTENER)? {
-        let address = Ipv6Addr::from(row.ucLocalAddr);
-        all.push((address.into(), row.dwLocalPort, row.dwOwningPid));
+        all.push((row.ucLocalAddr.into(), row.dwLocalPort, row.dwOwningPid, false));
     }
-    let listening = all.into_iter().filter_map(|(address, number, id): (IpAddr, u32, u32)| {
+    for row in datagram_rows::<MIB_UDPROW_OWNER_PID>(AF_INET)? {
+        all.push((v4(row.dwLocalAddr), row.dwLocalPort, row.dwOwningPid, true));
+    }
+    for row in datagram_rows::<MIB_UDP6ROW_OWNER_PID>(AF_INET6)? {
+        all.push((row.ucLocalAddr.into(), row.dwLocalPort, row.dwOwningPid, true));
+    }
+    let listening = all.into_iter().filter_map(|(address, number, id, is_datagram)| {
         let address = SocketAddr::new(address, port(number));
         ports.contains(&address.port()).then(|| {
             // Wine does not know who owns a socket.
             let owner = (id != 0).then(|| Owner { id, program: program(id) });
-            Listening { address, owners: owner.into_iter().collect() }
+            Listening { address, is_datagram, owners: owner.into_iter().collect() }
         })
     });
     Ok(listening.collect())
@@ -117,23 +123,30 @@ pub(super) fn port(number: u32) -> u16 {
     u16::from_be_bytes([high, low])
 }
 
-/// The rows of a table of connections: a number, and as many rows.
+/// The rows of a table of connections.
 pub(super) fn rows<Row: Copy>(family: u16, kind: TCP_TABLE_CLASS) -> io::Result<Vec<Row>> {
+    table(|memory, size| {
+        // SAFETY: the memory has this size.
+        unsafe { GetExtendedTcpTable(memory.cast(), size, 0, family.into(), kind, 0) }
+    })
+}
+
+/// The rows of a table of sockets for datagrams.
+fn datagram_rows<Row: Copy>(family: u16) -> io::Result<Vec<Row>> {
+    let kind = UDP_TABLE_OWNER_PID;
+    table(|memory, size| {
+        // SAFETY: the memory has this size.
+        unsafe { GetExtendedUdpTable(memory.cast(), size, 0, family.into(), kind, 0) }
+    })
+}
+
+/// A table as the system gives it: a number, and as many rows. `fill` gets memory and its size in
+/// bytes.
+fn table<Row: Copy>(fill: impl Fn(*mut u64, &mut u32) -> u32) -> io::Result<Vec<Row>> {
     let mut memory: Vec<u64> = Vec::new();
     for _ in 0..TRIES {
         let mut size = u32::try_from(memory.len() * size_of::<u64>()).unwrap_or(u32::MAX);
-        // SAFETY: the memory has this size.
-        let code = unsafe {
-            GetExtendedTcpTable(
-                memory.as_mut_ptr().cast(),
-                &raw mut size,
-                0,
-                family.into(),
-                kind,
-                0,
-            )
-        };
-        match code {
+        match fill(memory.as_mut_ptr(), &mut size) {
             NO_ERROR if memory.is_empty() => return Ok(Vec::new()),
             NO_ERROR => return Ok(rows_of(&memory)),
             ERROR_INSUFFICIENT_BUFFER => memory.resize(size as usize / size_of::<u64>() + 64, 0),
@@ -212,6 +225,17 @@ mod tests {
         assert_eq!(owner.id, std::process::id());
         let own = std::env::current_exe().unwrap();
         assert!(owner.program.ends_with(own.file_name().unwrap().to_str().unwrap()), "{owner:?}");
+    }
+
+    #[test]
+    fn a_socket_for_datagrams_is_found() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let found = listeners(&HashSet::from([address.port()])).unwrap();
+        assert!(
+            found.iter().any(|found| found.is_datagram && found.address == address),
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `inetd doctor`: what it finds on a machine that is as it should be, and on one that is not.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 
-use crate::harness::{Daemon, Finished, inetd, native, on_windows, probe, service, wine};
+use crate::harness::{Daemon, Finished, Start, inetd, native, on_windows, probe, service, wine};
 
 /// A configuration in a folder of its own.
 struct Config {
@@ -70,10 +70,45 @@ fn a_taken_port_is_an_error_with_its_place_and_its_owner() {
 #[test]
 fn the_ports_of_a_running_daemon_are_its_own() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let daemon = Daemon::run(&service("x", &probe(&["cat"]), &format!("listen = '{port}'")));
+    let listen = format!("listen = ['{port}', 'udp://{port}']");
+    let daemon = Daemon::run(&service("x", &probe(&["cat"]), &listen));
     let doctor = inetd(&["doctor", "-c", &native(&daemon.config())]);
     assert_eq!(doctor.code, 0, "{}", doctor.out);
     assert!(!doctor.out.contains(&port.to_string()), "{}", doctor.out);
+}
+
+#[test]
+fn what_a_running_daemon_waits_for_is_told_with_its_owner() {
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let listens = [
+        format!("tcp://{}", tcp.local_addr().unwrap()),
+        format!("udp://{}", udp.local_addr().unwrap()),
+    ];
+    let on = |name: &str, listen: &str| {
+        service(name, &probe(&["cat"]), &format!("listen = '{listen}'\nbind_retry = '60s'"))
+    };
+    let services = service("fine", &probe(&["cat"]), "") + &on("x", &listens[0]);
+    let daemon = Start::run(&(services + &on("y", &listens[1]))).begin();
+    daemon.log().wait_for("its start", |line| line.contains(" Started "));
+    let doctor = inetd(&["doctor", "-c", &native(&daemon.config())]);
+    assert_eq!(doctor.code, 1, "{}", doctor.out);
+    let [first, second] = findings(&doctor.out)[..] else { panic!("{}", doctor.out) };
+    for (finding, listen) in [first, second].iter().zip(&listens) {
+        assert!(finding.starts_with("error: "), "{finding}");
+        assert!(finding.contains(&format!(" listens on {listen}\n --> ")), "{finding}");
+        assert!(finding.contains("tries again"), "{finding}");
+        assert!(wine() || finding.contains(&format!("(pid {})", std::process::id())), "{finding}");
+    }
+    // Free, but the daemon has not noticed yet.
+    drop((tcp, udp));
+    let doctor = inetd(&["doctor", "-c", &native(&daemon.config())]);
+    assert_eq!(doctor.code, 0, "{}", doctor.out);
+    for (finding, listen) in findings(&doctor.out).iter().zip(&listens) {
+        assert!(finding.starts_with("warning: the running daemon (pid "), "{finding}");
+        assert!(finding.contains(&format!("does not listen on {listen} yet")), "{finding}");
+    }
+    assert_eq!(findings(&doctor.out).len(), 2, "{}", doctor.out);
 }
 
 #[test]
