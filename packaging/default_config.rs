@@ -92,6 +92,7 @@ fn example(key: &str, family: Family) -> Option<&'static str> {
 fn about(key: &str) -> &'static str {
     match key {
         "control" => "Where `inetd status`, `reload` and `stop` reach the daemon",
+        "facility" => "For syslog and the journal: daemon, local0 and others",
         "file" => "Its file; then target = \"file\" need not be written",
         "format" => "text, json",
         "http" => "Dashboard and metrics; not there without it",

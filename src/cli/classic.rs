@@ -9,8 +9,9 @@ use super::daemon::{self, LogOptions, Options};
 use super::{FAILED, USAGE, fail};
 use crate::config::{ClassicFlags, ClassicSetting, FileFormat, LogTarget, Purpose};
 use crate::record::event::Level;
+use crate::record::facility::{self, Facility};
 use crate::record::format::Format;
-use crate::sys::{Detached, startup, system_log};
+use crate::sys::{Detached, FAMILY, Family, startup, system_log};
 
 /// Flags without a value, of any of them (`-E` OpenBSD, `-i` Debian, `-e -f` busybox, `-f` NetBSD).
 const PLAIN: &str = "dEefilwW";
@@ -41,6 +42,7 @@ struct Classic {
     control: Option<String>,
     pid_file: Option<PathBuf>,
     log_file: Option<PathBuf>,
+    facility: Option<Facility>,
     json: bool,
     level: Option<Level>,
     max_sessions: Option<u32>,
@@ -253,14 +255,15 @@ fn xinetd(words: &[String]) -> Result<Classic, String> {
             "-pidfile" => classic.pid_file = Some(value()?.into()),
             "-filelog" => classic.log_file = Some(value()?.into()),
             "-limit" => classic.max_sessions = Some(number("-limit", value()?)?),
-            "-syslog" => match value()? {
-                "daemon" => {}
-                other => {
-                    return Err(format!(
-                        "-syslog {other} cannot be honoured: the facility is always daemon"
-                    ));
+            "-syslog" => {
+                let name = value()?;
+                let facility = facility::named(name);
+                let facility = facility.ok_or_else(|| format!("-syslog {name}: no facility"))?;
+                if FAMILY == Family::Windows && facility != facility::DAEMON {
+                    return Err(format!("-syslog {name} cannot be honoured: there is no syslog"));
                 }
-            },
+                classic.facility = Some(facility);
+            }
             "-cc" => {
                 return Err("-cc cannot be honoured: there is no state that could become \
                             inconsistent; leave it out"
@@ -329,6 +332,7 @@ impl Classic {
             format: self.json.then_some(Format::Json),
             level: self.level,
             target,
+            facility: self.facility,
             max_sessions: self.max_sessions,
         };
         let options = Options::classic(path, format, self.control, log, self.flags);
@@ -424,15 +428,18 @@ mod tests {
     #[test]
     fn the_flags_of_xinetd() {
         let line = "xinetd -f /etc/x -filelog /var/log/x -limit 9 -pidfile /run/x -stayalive \
-                    -dontfork -reuse -syslog daemon";
+                    -dontfork -reuse -syslog DAEMON";
         let classic = xinetd(&words(line)).unwrap();
         assert_eq!(classic.file.as_deref(), Some(Path::new("/etc/x")));
         assert_eq!(classic.log_file.as_deref(), Some(Path::new("/var/log/x")));
         assert_eq!(classic.pid_file.as_deref(), Some(Path::new("/run/x")));
         assert_eq!(classic.max_sessions, Some(9));
+        assert_eq!(classic.facility, Some(facility::DAEMON));
+        let local = xinetd(&words("xinetd -syslog local3")).map(|classic| classic.facility);
+        let expected = facility::named("local3");
+        assert_eq!(local.ok(), (FAMILY == Family::Unix).then_some(expected));
         assert!(classic.stay_alive && classic.foreground);
-        for refused in ["-cc 5", "-inetd_compat", "-logprocs 5", "-loop 5", "-syslog local0", "-x"]
-        {
+        for refused in ["-cc 5", "-inetd_compat", "-logprocs 5", "-loop 5", "-syslog kern", "-x"] {
             let refused = xinetd(&words(&format!("xinetd {refused}")));
             assert!(refused.is_err(), "{refused:?}");
         }

@@ -14,6 +14,7 @@ use crate::config::{
 };
 use crate::control::server::Server;
 use crate::record::event::{self, Level};
+use crate::record::facility::Facility;
 use crate::record::format::Format;
 use crate::record::log::{Log, Value};
 use crate::record::sink::Surroundings;
@@ -38,6 +39,7 @@ pub(super) struct LogOptions {
     pub(super) level: Option<Level>,
     /// Instead of `auto`.
     pub(super) target: Option<LogTarget>,
+    pub(super) facility: Option<Facility>,
     pub(super) max_sessions: Option<u32>,
 }
 
@@ -125,6 +127,7 @@ impl LogOptions {
         if let (Some(target), LogTarget::Auto { file: None }) = (&self.target, &log.target) {
             log.target = target.clone();
         }
+        log.facility = self.facility.unwrap_or(log.facility);
         if self.max_sessions.is_some() {
             config.daemon.max_sessions = self.max_sessions.filter(|count| *count > 0);
         }

@@ -45,6 +45,9 @@ impl Converter<'_> {
         };
         told(None, &mut text);
         text += "\n[daemon]\nmax_sessions = 0\n";
+        for (name, given) in self.raw.daemon.iter().flat_map(|daemon| &daemon.value) {
+            text += &format!("{} = {}\n", name.value, value(&given.value));
+        }
         if !common.is_empty() {
             text += "\n[defaults]\n";
             for entry in &common {

@@ -264,6 +264,7 @@ pub const LOG: &[SubKey] = &[
     sub("format", "\"text\"", Everywhere),
     sub("level", "\"info\"", Everywhere),
     sub("target", "\"auto\"", Everywhere),
+    sub("facility", "\"daemon\"", Unix),
     sub("file", "none", Everywhere),
     sub("rotate_size", "\"10m\"", Everywhere),
     sub("rotate_keep", "5", Everywhere),

@@ -12,6 +12,7 @@ use crate::admission::Gate;
 use crate::config::keys::Key;
 use crate::listener::endpoint::{Endpoint, UnixUrl};
 use crate::record::event::Level;
+use crate::record::facility::{self, Facility};
 use crate::record::file::Rotation;
 use crate::record::format::Format as LogFormat;
 use crate::sys::identity::{AccountId, Identity};
@@ -94,6 +95,8 @@ pub struct Log {
     pub level: Level,
     /// Where it goes.
     pub target: LogTarget,
+    /// What a log of the system is told of the kind of program that we are (Unix).
+    pub facility: Facility,
     /// When a file is replaced.
     pub rotation: Rotation,
 }
@@ -104,6 +107,7 @@ impl Default for Log {
             format: LogFormat::Text,
             level: Level::Info,
             target: LogTarget::Auto { file: None },
+            facility: facility::DAEMON,
             rotation: Rotation::default(),
         }
     }

@@ -11,7 +11,6 @@ use proptest::prelude::*;
 use super::keys::{Key, SERVICE};
 use super::*;
 use crate::record::event::Level;
-use crate::record::file::Rotation;
 use crate::record::format::Format;
 use crate::sys::{FAMILY, Family, identity};
 
@@ -48,7 +47,7 @@ fn every_key_has_its_meaning() {
     let config = good("full.toml", "auto");
     assert_eq!(names(&config), ["hello", "a.b/c+d_e-f", "one", "two"]);
     let (format, level, target) = (Format::Json, Level::Debug, LogTarget::Stderr);
-    let log = Log { format, level, target, rotation: Rotation::default() };
+    let log = Log { format, level, target, ..Log::default() };
     let control = Control::At("/run/inetd-test.sock".into());
     assert_eq!(
         config.daemon,
@@ -342,6 +341,7 @@ fn xinetd_is_read_with_its_defaults_and_folders() {
     }
     let config = good("xinetd.conf", "auto");
     assert_eq!(names(&config), ["upper", "tunnel", "trap", "echo-stream"]);
+    assert_eq!(config.daemon.log.facility.name, "local3");
     let upper = service(&config, "upper");
     assert_eq!(listens(upper), ["tcp://[::]:7001"]);
     assert_eq!(argv(upper), ["upper", "-c", "exit"]);

@@ -4,6 +4,7 @@
 pub mod announce;
 pub mod batch;
 pub mod event;
+pub mod facility;
 pub mod file;
 pub mod format;
 pub mod log;

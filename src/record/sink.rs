@@ -83,7 +83,7 @@ impl Sink {
             }
             (LogTarget::Auto { .. }, Surroundings::Console) => {
                 match system_log::behind_stderr().filter(|kind| fits(*kind, settings.format)) {
-                    Some(kind) => Place::System(SystemLog::new(kind)),
+                    Some(kind) => Place::System(SystemLog::new(kind, settings.facility)),
                     None => Place::Stderr,
                 }
             }
@@ -100,7 +100,7 @@ impl Sink {
                 );
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
-            (LogTarget::System(kind), _) => Place::System(SystemLog::new(*kind)),
+            (LogTarget::System(kind), _) => Place::System(SystemLog::new(*kind, settings.facility)),
         };
         let refuge = match surroundings {
             Surroundings::Console => None,
@@ -108,7 +108,9 @@ impl Sink {
         };
         let beside = match (system_log::OF_SERVICES, &place) {
             (Some(kind), Place::System(log)) if log.kind() == kind => Beside::Nothing,
-            (Some(kind), _) if refuge.is_some() => Beside::Log(SystemLog::new(kind)),
+            (Some(kind), _) if refuge.is_some() => {
+                Beside::Log(SystemLog::new(kind, settings.facility))
+            }
             _ => Beside::Nothing,
         };
         Ok(Self::new(settings.format, place, beside, refuge))

@@ -10,6 +10,7 @@ use crate::config::report::Problem;
 use crate::config::source::{Sources, Span, Spanned};
 use crate::config::{Log, LogTarget};
 use crate::record::event::Level;
+use crate::record::facility;
 use crate::record::format::Format;
 use crate::sys::system_log::{self, Kind};
 use crate::sys::{FAMILY, Family};
@@ -38,6 +39,7 @@ struct Written {
     target: Option<Spanned<Target>>,
     file: Option<Spanned<PathBuf>>,
     json: Option<Span>,
+    facility: Option<Span>,
     /// Keys that a log without a file has no use for.
     rotation: Vec<Spanned<String>>,
     /// `target` or `file` is wrong in itself: who knows what it was to be.
@@ -76,6 +78,11 @@ pub(super) fn read(log: &mut Log, sources: &Sources, check: &mut Check<'_>) {
                 let target = target(&mut check);
                 written.uncertain |= target.is_none();
                 written.target = target.map(|value| Spanned { value, span: name.span });
+            }
+            "facility" => {
+                let choices = facility::ALL.map(|facility| (facility.name, facility));
+                log.facility = check.choice(&choices).unwrap_or(log.facility);
+                written.facility = Some(name.span);
             }
             "file" => {
                 written.file = file(&mut check, sources);
@@ -139,7 +146,7 @@ fn file(check: &mut Check<'_>, sources: &Sources) -> Option<Spanned<PathBuf>> {
 
 /// Where the log goes, and what is written in vain.
 fn fit_together(written: Written, problems: &mut Vec<Problem>) -> LogTarget {
-    let Written { target, file, json, rotation, uncertain } = written;
+    let Written { target, file, json, facility, rotation, uncertain } = written;
     if uncertain {
         return LogTarget::Stderr;
     }
@@ -171,6 +178,10 @@ fn fit_together(written: Written, problems: &mut Vec<Problem>) -> LogTarget {
             let problem = Problem::warning(span, format!("`{name}` has no effect"));
             problems.push(problem.label("the log does not go to a file"));
         }
+    }
+    if let (LogTarget::Stderr | LogTarget::File(_), Some(span)) = (&target, facility) {
+        let problem = Problem::warning(span, "`facility` has no effect");
+        problems.push(problem.label("the log does not go to a log of the system"));
     }
     if let (LogTarget::System(kind), Some(span)) = (&target, json)
         && !kind.takes_json()

@@ -19,6 +19,8 @@ pub(crate) use self::syntax::{Item, parse};
 use super::raw::Raw;
 use super::report::Problem;
 use super::source::Span;
+use crate::record::facility;
+use crate::sys::{FAMILY, Family};
 
 /// What is known while the files of one configuration are read: defaults hold across them.
 #[derive(Debug, Default)]
@@ -70,6 +72,16 @@ impl Entries {
     pub(crate) fn finish(self, raw: &mut Raw) {
         let Self { defaults, services } = self;
         let (enabled, disabled) = (defaults.get("enabled"), defaults.get("disabled"));
+        let mut facility = facility::DAEMON;
+        // Windows has none. An inetd.toml around these files says itself what its log is.
+        if let Some((other, at)) = log::of_defaults(&defaults)
+            && other != facility
+            && FAMILY == Family::Unix
+            && raw.daemon.is_none()
+        {
+            facility = other;
+            raw.daemon = Some(log::daemon(other, at));
+        }
         for mut entry in services {
             let id = entry.settings.get("id").map_or(&entry.name, Given::one).value.clone();
             // `enabled` is the list of all that may be on, and `disabled` takes from it.
@@ -77,7 +89,7 @@ impl Entries {
                 continue;
             }
             entry.settings.fill(&defaults);
-            raw.services.extend(service::translate(&entry, &mut raw.problems));
+            raw.services.extend(service::translate(&entry, facility, &mut raw.problems));
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::config::report::Problem;
 use crate::config::source::{Span, Spanned};
 use crate::config::suggest::{did_you_mean, enumerate};
 use crate::config::value;
+use crate::record::facility::Facility;
 use crate::sys::{FAMILY, Family};
 
 /// xinetd's own defaults of `cps`: connections a second, and the pause in seconds.
@@ -32,13 +33,18 @@ const FLAGS: [&str; 12] = [
 ];
 
 /// The service of an entry, unless it is left out. What is wrong with it is a problem.
-pub(super) fn translate(service: &super::Entry, problems: &mut Vec<Problem>) -> Option<RawService> {
+pub(super) fn translate(
+    service: &super::Entry,
+    facility: Facility,
+    problems: &mut Vec<Problem>,
+) -> Option<RawService> {
     let super::Entry { name, settings, incomplete } = service;
     let count = |problems: &[Problem]| problems.iter().filter(|p| p.is_error()).count();
     let before = count(problems);
     let mut translation = Translation {
         name,
         settings,
+        facility,
         incomplete: *incomplete,
         problems: &mut *problems,
         entries: Vec::new(),
@@ -62,6 +68,8 @@ pub(super) fn translate(service: &super::Entry, problems: &mut Vec<Problem>) -> 
 pub(super) struct Translation<'a> {
     pub(super) name: &'a Word,
     pub(super) settings: &'a Settings,
+    /// The facility of the log.
+    pub(super) facility: Facility,
     incomplete: bool,
     pub(super) problems: &'a mut Vec<Problem>,
     entries: Vec<Entry>,

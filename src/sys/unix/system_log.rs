@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::record::batch::{Datum, Record};
 use crate::record::event::Level;
+use crate::record::facility::{self, Facility};
 use crate::record::format::{self, Format, Message};
 
 /// How long a log that is busy is waited for. Whoever logs does not wait meanwhile.
@@ -21,9 +22,6 @@ const LONGEST: usize = 8000;
 
 /// `MESSAGE_ID` of the journal: these digits, and the number of the event.
 const MESSAGE_ID: &str = "e2016f0193eb4521903c75f590b4";
-
-/// The facility "system daemons" of syslog.
-const DAEMON: u8 = 3;
 
 /// A log of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +75,7 @@ fn behind(stream: Option<&str>) -> Option<Kind> {
 #[derive(Debug)]
 pub struct SystemLog {
     kind: Kind,
+    facility: Facility,
     path: PathBuf,
     socket: Option<UnixDatagram>,
     /// It did not take a message in time; until it does, it is not waited for again.
@@ -85,17 +84,17 @@ pub struct SystemLog {
 }
 
 impl SystemLog {
-    /// The log of this kind.
-    pub fn new(kind: Kind) -> Self {
+    /// The log of this kind, which gets messages of this facility.
+    pub fn new(kind: Kind, facility: Facility) -> Self {
         let path = match kind {
             Kind::Journald => "/run/systemd/journal/socket",
             Kind::Syslog => "/dev/log",
         };
-        Self::at(kind, path.into())
+        Self::at(kind, facility, path.into())
     }
 
-    fn at(kind: Kind, path: PathBuf) -> Self {
-        Self { kind, path, socket: None, slow: false, message: Vec::new() }
+    fn at(kind: Kind, facility: Facility, path: PathBuf) -> Self {
+        Self { kind, facility, path, socket: None, slow: false, message: Vec::new() }
     }
 
     /// Which one it is.
@@ -110,8 +109,8 @@ impl SystemLog {
     pub fn write(&mut self, record: &Record<'_>, format: Format) -> io::Result<()> {
         self.message.clear();
         match self.kind {
-            Kind::Journald => journal_entry(&mut self.message, record)?,
-            Kind::Syslog => syslog_message(&mut self.message, record, format)?,
+            Kind::Journald => journal_entry(&mut self.message, self.facility, record)?,
+            Kind::Syslog => syslog_message(&mut self.message, self.facility, record, format)?,
         }
         let sent = match self.send() {
             // It may have been started again: then the old socket leads nowhere.
@@ -149,7 +148,7 @@ impl SystemLog {
 
 /// Why a log of this kind does not work here, and what to do about it; nothing if it does.
 pub fn obstacle(kind: Kind) -> Option<String> {
-    let path = SystemLog::new(kind).path;
+    let path = SystemLog::new(kind, facility::DAEMON).path;
     let error = UnixDatagram::unbound().and_then(|socket| socket.connect(&path)).err()?;
     let path = path.display();
     Some(format!("{path}: {error} (start the daemon that serves it, or choose another target)"))
@@ -163,12 +162,16 @@ pub fn last_words(record: &Record<'_>) {
 
 /// The fields are those of the record, in capitals. What is in them is taken as it is: the journal
 /// knows where they end.
-fn journal_entry(out: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
+fn journal_entry(out: &mut Vec<u8>, facility: Facility, record: &Record<'_>) -> io::Result<()> {
     let event = record.event;
     let severity = severity(event.level);
     let message = format!("{}", Message(record));
     journal_field(out, "MESSAGE", &message)?;
-    write!(out, "PRIORITY={severity}\nSYSLOG_FACILITY={DAEMON}\nSYSLOG_IDENTIFIER=inetd\n")?;
+    write!(
+        out,
+        "PRIORITY={severity}\nSYSLOG_FACILITY={}\nSYSLOG_IDENTIFIER=inetd\n",
+        facility.number
+    )?;
     write!(out, "MESSAGE_ID={MESSAGE_ID}{:04}\nINETD_EVENT={}\n", event.id, event.id)?;
     let mut scratch = String::new();
     for (name, datum) in record.fields() {
@@ -201,8 +204,13 @@ fn journal_field(out: &mut Vec<u8>, name: &str, value: &str) -> io::Result<()> {
 }
 
 /// Without a time, which the daemon adds ("4.3.3" of RFC 3164): it knows the time zone.
-fn syslog_message(out: &mut Vec<u8>, record: &Record<'_>, format: Format) -> io::Result<()> {
-    let priority = DAEMON * 8 + severity(record.event.level);
+fn syslog_message(
+    out: &mut Vec<u8>,
+    facility: Facility,
+    record: &Record<'_>,
+    format: Format,
+) -> io::Result<()> {
+    let priority = facility.number * 8 + severity(record.event.level);
     write!(out, "<{priority}>inetd[{}]: ", std::process::id())?;
     let message = match format {
         Format::Text => Message(record).to_string(),

@@ -23,6 +23,7 @@ use windows_sys::Win32::System::Registry::{
 use super::handle::{check, wide};
 use crate::record::batch::Record;
 use crate::record::event::{Event, Level};
+use crate::record::facility::Facility;
 use crate::record::format::{Format, Shown};
 
 /// The name of our events, and of the key below which Windows looks for their texts.
@@ -79,8 +80,8 @@ pub struct SystemLog {
 }
 
 impl SystemLog {
-    /// The log of this kind.
-    pub fn new(kind: Kind) -> Self {
+    /// The log of this kind. The Event Log has no facilities: the configuration refuses another one.
+    pub fn new(kind: Kind, _: Facility) -> Self {
         Self::named(kind, SOURCE)
     }
 

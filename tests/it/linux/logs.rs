@@ -78,7 +78,8 @@ fn the_journal_gets_records_with_their_fields() {
     };
 
     for target in ["auto", "journald"] {
-        let start = Start::run(&say()).daemon(&format!("log = {{ target = '{target}' }}"));
+        let start = Start::run(&say())
+            .daemon(&format!("log = {{ target = '{target}', facility = 'local3' }}"));
         let daemon = start.through(&prefix, Stdio::null()).ready();
         assert!(entry().starts_with("MESSAGE=Started version="));
         assert_eq!(daemon.ask("say", ""), "x\n");
@@ -87,7 +88,9 @@ fn the_journal_gets_records_with_their_fields() {
             start.starts_with("MESSAGE=START service=say session=1 peer=127.0.0.1:"),
             "{start}"
         );
-        for line in ["PRIORITY=6", "INETD_EVENT=3001", "SERVICE=say", "SESSION=1"] {
+        for line in
+            ["PRIORITY=6", "SYSLOG_FACILITY=19", "INETD_EVENT=3001", "SERVICE=say", "SESSION=1"]
+        {
             assert!(start.lines().any(|other| other == line), "{line}: {start}");
         }
         assert!(entry().contains("\nINETD_EVENT=3002\n"));

@@ -46,7 +46,7 @@ impl Receiver {
     }
 
     fn log(&self, kind: Kind) -> SystemLog {
-        SystemLog::at(kind, self.path())
+        SystemLog::at(kind, facility::DAEMON, self.path())
     }
 
     /// A whole log that goes there, and to a file when that fails.
@@ -58,6 +58,23 @@ impl Receiver {
 
 fn write(log: &mut SystemLog, batch: &Batch, format: Format) {
     batch.records().for_each(|record| log.write(&record, format).unwrap());
+}
+
+// RFC 3164, "4.1.1": "The Priority value is calculated by first multiplying the Facility number by 8 and
+// then adding the numerical value of the Severity."
+#[test]
+fn another_facility_is_in_the_priority() {
+    let receiver = Receiver::new();
+    let batch = Batch::one(event::STARTED, &[]);
+    for (name, syslog) in [("authpriv", "<86>inetd["), ("local7", "<190>inetd[")] {
+        let facility = facility::named(name).unwrap();
+        let log = |kind| SystemLog::at(kind, facility, receiver.path());
+        write(&mut log(Kind::Syslog), &batch, Format::Text);
+        assert!(receiver.text().starts_with(syslog), "{name}");
+        write(&mut log(Kind::Journald), &batch, Format::Text);
+        let expected = format!("\nSYSLOG_FACILITY={}\n", facility.number);
+        assert!(receiver.text().contains(&expected), "{name}");
+    }
 }
 
 #[test]
