@@ -1,6 +1,8 @@
 //! Finds and reads the files of a configuration: one file, a folder of files, and what they
 //! include. Says which format a file has. Never looks into a service.
 
+mod units;
+
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -111,7 +113,7 @@ impl Files {
         };
         match format {
             FileFormat::Xinetd => self.xinetd(path, file),
-            FileFormat::Systemd => self.systemd(file),
+            FileFormat::Systemd => self.systemd(path, file),
             FileFormat::Wininetd => wininetd::read(&mut self.raw, file),
             FileFormat::Auto | FileFormat::Toml => self.toml(path, file, invalid, role),
             FileFormat::Inetd => self.classic(path, file, None),
@@ -193,25 +195,6 @@ impl Files {
         }
         self.open.pop();
         self.format = outer;
-    }
-
-    /// A socket unit, and the service unit that it starts.
-    fn systemd(&mut self, file: u16) {
-        let socket = systemd::socket(&mut self.raw, file);
-        let role = Role::Included(socket.at, Arc::default());
-        let text = match self.text(&socket.service, &role) {
-            Ok((text, _)) => text,
-            Err(problem) => {
-                self.raw.problems.push(*problem);
-                return;
-            }
-        };
-        let base = Arc::clone(&self.raw.sources.get(file).base);
-        let source = Source::new(socket.service.as_path().into(), base, text.into());
-        match self.raw.sources.add(source) {
-            Some(service) => systemd::service(&mut self.raw, service, socket),
-            None => self.too_many(&socket.service),
-        }
     }
 
     fn too_many(&mut self, path: &Path) {

@@ -329,9 +329,30 @@ fn a_socket_unit_is_read_with_its_service() {
     assert_eq!(names, ["one", "upper"]);
     let config = good("systemd/one.socket", "auto");
     let one = service(&config, "one");
-    assert_eq!(listens(one), ["tcp://[::]:7021"]);
+    // As its drop-in says, which empties the list of addresses.
+    assert_eq!(listens(one), ["tcp://127.0.0.1:7022"]);
     assert!(one.wait && !one.socket.keepalive);
-    assert_eq!((one.socket.backlog, one.max_sessions), (65_535, None));
+    assert_eq!((one.socket.backlog, one.max_sessions), (5, None));
+}
+
+#[test]
+fn drop_ins_change_what_a_unit_says() {
+    if FAMILY == Family::Windows {
+        return;
+    }
+    let config = good("systemd/upper.socket", "auto");
+    let upper = service(&config, "upper");
+    assert_eq!(listens(upper), ["tcp://127.0.0.1:7020", "unix:///run/upper.sock"]);
+    // ExecStart= and Environment= are written anew, TimeoutStopSec= is changed, the rest stays.
+    assert_eq!(argv(upper), ["/bin/sh", "upper", "upper", "a ; b", ";", "two words", "three"]);
+    let program = runs(upper);
+    let set = |name: &str| {
+        let found = program.environment.iter().find(|(other, _)| *other == name);
+        found.map(|(_, value)| value.to_string_lossy().into_owned())
+    };
+    assert_eq!((set("WHERE").as_deref(), set("A")), (Some("/etc/upper"), None));
+    assert_eq!(upper.stop_timeout, Duration::from_secs(7));
+    assert_eq!(upper.session_timeout, Some(Duration::from_secs(3600)));
 }
 
 #[test]

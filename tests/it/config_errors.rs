@@ -153,7 +153,7 @@ fn a_command_that_is_wrong_is_not_missing() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("x.socket", "[Socket]\nListenStream=7000\n");
-    write("x.service", "[Service]\nUser=root\nExecStart=/bin/cat %i\n");
+    write("x.service", "[Service]\nUser=root\nExecStart=/bin/cat %m\n");
     let path = folder.path().join("x.socket");
     let report = config::load(&path, FileFormat::Auto, Purpose::Check).unwrap_err();
     assert_eq!(report.errors(), 1, "{}", report.render());
@@ -191,7 +191,9 @@ fn a_unit_takes_the_variables_of_its_files() {
     for (command, wrong) in [
         ("$OPTIONS", "write a program that is no variable"),
         ("/bin/sh ${REMOTE_ADDR}", "`REMOTE_ADDR` is set by systemd"),
-        ("/bin/sh %i", "only systemd knows"),
+        ("/bin/sh %m", "only systemd knows"),
+        ("/bin/sh %i", "`%i` is different for each connection"),
+        ("/bin/sh a ; /bin/sh b", "write one command"),
     ] {
         let report = unit(command).unwrap_err();
         assert_eq!(report.errors(), 1, "{}", report.render());
@@ -200,6 +202,50 @@ fn a_unit_takes_the_variables_of_its_files() {
     std::fs::remove_file(at("variables")).unwrap();
     let report = unit("/bin/sh").unwrap_err();
     assert!(report.render().contains("there is no file "), "{}", report.render());
+}
+
+#[test]
+fn units_are_made_from_templates_and_can_be_masked() {
+    if FAMILY == Family::Windows {
+        return; // Paths of units begin with a slash.
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let write = |name: &str, text: &str| {
+        std::fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+        std::fs::write(at(name), text).unwrap();
+    };
+    write("a@.service", "[Service]\nExecStart=/bin/sh %i %I $HERE\n");
+    write("a@.service.d/10.conf", "[Service]\nEnvironment=HERE=%n\n");
+    write("a@two.service.d/10.conf", "[Service]\nEnvironment=HERE=second\n");
+    for (name, port) in [("a@one-1.socket", 7001), ("a@two.socket", 7002)] {
+        write(name, &format!("[Socket]\nListenStream=127.0.0.1:{port}\n"));
+    }
+    write("masked.socket", "");
+    let (config, report) = config::load(folder.path(), FileFormat::Auto, Purpose::Check).unwrap();
+    let names: Vec<_> = config.services.iter().map(|service| service.name.to_string()).collect();
+    assert_eq!(names, ["a_one-1", "a_two"]);
+    assert_eq!((report.errors(), report.warnings()), (0, 1), "{}", report.render());
+    assert!(report.render().contains("masked.socket is masked"), "{}", report.render());
+    let run = |name: &str| config::convert(&at(name), FileFormat::Auto).unwrap().0;
+    let first = run("a@one-1.socket");
+    assert!(first.contains(r#"["/bin/sh", "one-1", "one/1", "a@one-1.service"]"#), "{first}");
+    let second = run("a@two.socket");
+    assert!(second.contains(r#"["/bin/sh", "two", "two", "second"]"#), "{second}");
+
+    write("b@.socket", "[Socket]\nListenStream=7003\n");
+    write("c.socket", "[Socket]\nListenStream=7003\nService=c\n");
+    write("d.socket", "[Socket]\nListenStream=7003\n");
+    write("d.service", "");
+    for (name, wrong) in [
+        ("b@.socket", ":1:1: "),
+        ("b@.socket", "is a template"),
+        ("c.socket", "c.socket:3:9: `c` is not a value of Service"),
+        ("d.socket", "d.service is masked"),
+    ] {
+        let report = config::convert(&at(name), FileFormat::Auto).unwrap_err();
+        assert!(report.summary().contains(wrong), "{}", report.render());
+    }
 }
 
 /// Each of a thousand entries has a problem: converting them once looked at every problem for every

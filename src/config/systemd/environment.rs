@@ -3,9 +3,8 @@
 
 use std::path::Path;
 
-use super::Unit;
-use super::service::without_specifiers;
-use super::syntax::{Setting, words};
+use super::Pair;
+use super::syntax::{Setting, words, words_of_variable};
 use crate::config::files::named_text;
 use crate::config::keys::Key;
 use crate::config::raw::{Data, Value};
@@ -41,66 +40,62 @@ pub(super) struct Variables<'a> {
 impl<'a> Variables<'a> {
     /// Reads all settings about variables. "Settings from these files override settings made with
     /// Environment=".
-    pub(super) fn read(settings: &[&'a Setting], unit: &mut Unit<'_>) -> Self {
+    pub(super) fn read(settings: &'a [Setting], pair: &mut Pair<'_>) -> Self {
         let mut variables = Self { list: Vec::new(), at: None };
-        let named = |name: &'static str| {
-            settings.iter().copied().filter(move |setting| setting.name.value == name)
-        };
+        let named =
+            |name: &'static str| settings.iter().filter(move |setting| setting.name.value == name);
         for setting in named("Environment") {
             variables.at = Some(setting);
-            variables.written(setting, unit);
+            variables.written(setting, pair);
         }
-        // An empty value takes back the files before it.
-        let is_empty = |setting: &&Setting| setting.value.value.is_empty();
-        let files: Vec<_> = named("EnvironmentFile").collect();
-        let first = files.iter().rposition(is_empty).map_or(0, |last| last + 1);
-        for setting in &files[first..] {
+        for setting in named("EnvironmentFile") {
             variables.at = Some(setting);
-            variables.file(setting, unit);
+            variables.file(setting, pair);
         }
         variables
     }
 
     /// As the key `env`.
-    pub(super) fn add(self, unit: &mut Unit<'_>) {
+    pub(super) fn add(self, pair: &mut Pair<'_>) {
         if let Some(setting) = self.at.filter(|_| !self.list.is_empty()) {
-            unit.add(Key::Env, setting, Data::Table(self.list));
+            pair.add(Key::Env, setting, Data::Table(self.list));
         }
     }
 
     /// The words of a command with the values of variables in their place; `None` after a problem
     /// was told.
     ///
-    /// "Use ${FOO} as part of a word [...] always resulting in exactly a single argument. Use $FOO as
-    /// a separate word on the command line, in which case it will be replaced by the value of the
-    /// environment variable split at whitespace, resulting in zero or more arguments." "Note that
-    /// the first argument (i.e. the program to execute) may not be a variable."
+    /// "Use "${FOO}" as part of a word, or as a word of its own, [...] always resulting in exactly a
+    /// single argument. Use "$FOO" as a separate word on the command line, in which case it will be
+    /// replaced by the value of the environment variable split at whitespace, resulting in zero or
+    /// more arguments." "Note that the first argument (i.e. the program to execute) may not be a
+    /// variable."
     pub(super) fn expanded(
         &self,
         command: Vec<String>,
         setting: &Setting,
-        unit: &mut Unit<'_>,
+        pair: &mut Pair<'_>,
     ) -> Option<Vec<String>> {
         let mut expanded = Vec::new();
         for (number, word) in command.into_iter().enumerate() {
             let name = word.strip_prefix('$').filter(|name| is_name(name));
             if number == 0 && (name.is_some() || word.contains("${")) {
-                unit.wrong(setting, "a program that is no variable");
+                pair.wrong(setting, "a program that is no variable");
                 return None;
             }
             match name {
                 Some(name) => {
-                    let value = self.value(name, setting, unit)?;
-                    expanded.extend(value.split_whitespace().map(str::to_owned));
+                    let value = self.value(name, setting, pair)?;
+                    expanded.extend(words_of_variable(&value));
                 }
-                None => expanded.push(self.in_word(&word, setting, unit)?),
+                None => expanded.push(self.in_word(&word, setting, pair)?),
             }
         }
         Some(expanded)
     }
 
     /// Replaces `${NAME}` and `$$`. Another dollar sign is one.
-    fn in_word(&self, word: &str, setting: &Setting, unit: &mut Unit<'_>) -> Option<String> {
+    fn in_word(&self, word: &str, setting: &Setting, pair: &mut Pair<'_>) -> Option<String> {
         let mut result = String::with_capacity(word.len());
         let mut rest = word;
         while let Some((before, after)) = rest.split_once('$') {
@@ -108,7 +103,7 @@ impl<'a> Variables<'a> {
             let braced = after.strip_prefix('{').and_then(|braced| braced.split_once('}'));
             rest = match braced.filter(|(name, _)| is_name(name)) {
                 Some((name, behind)) => {
-                    result.push_str(&self.value(name, setting, unit)?);
+                    result.push_str(&self.value(name, setting, pair)?);
                     behind
                 }
                 None => {
@@ -121,7 +116,7 @@ impl<'a> Variables<'a> {
     }
 
     /// The value of a variable; empty if there is none, as with systemd.
-    fn value(&self, name: &str, setting: &Setting, unit: &mut Unit<'_>) -> Option<String> {
+    fn value(&self, name: &str, setting: &Setting, pair: &mut Pair<'_>) -> Option<String> {
         let found = self.list.iter().find(|(other, _)| other.value == name);
         if let Some((_, Spanned { value: Data::Text(text), .. })) = found {
             return Some(text.clone());
@@ -130,15 +125,15 @@ impl<'a> Variables<'a> {
             let message =
                 format!("`{name}` is set by systemd, for all programs or each connection");
             let problem = Problem::error(setting.value.span, message);
-            unit.problems.push(problem.help("write what it stands for; `$$` is $"));
+            pair.problems.push(problem.help("write what it stands for; `$$` is $"));
             return None;
         }
-        let is_passed = unit.entries.iter().any(|entry| {
+        let is_passed = pair.entries.iter().any(|entry| {
             let is_it = |item: &Value| matches!(&item.value, Data::Text(text) if text == name);
             matches!(&entry.value.value, Data::List(items) if entry.key == Key::PassEnv && items.iter().any(is_it))
         });
         if is_passed {
-            unit.refuse(
+            pair.refuse(
                 setting,
                 "a variable of PassEnvironment= is known only when a program starts",
             );
@@ -146,28 +141,21 @@ impl<'a> Variables<'a> {
         }
         let message = format!("`{name}` is set nowhere");
         let problem = Problem::warning(setting.value.span, message);
-        unit.problems.push(problem.label("nothing stands in its place, as with systemd"));
+        pair.problems.push(problem.label("nothing stands in its place, as with systemd"));
         Some(String::new())
     }
 
     /// `Environment=`.
-    fn written(&mut self, setting: &Setting, unit: &mut Unit<'_>) {
-        if setting.value.value.is_empty() {
-            self.list.clear();
-            return;
-        }
+    fn written(&mut self, setting: &Setting, pair: &mut Pair<'_>) {
         let Some(words) = words(&setting.value.value) else {
-            unit.wrong(setting, "NAME=VALUE, with all quotes closed");
+            pair.wrong(setting, "NAME=VALUE, with all quotes closed");
             return;
         };
         for word in words {
-            let Some(word) = without_specifiers(&word) else {
-                unit.wrong(setting, "what the specifier stands for; `%%` is %");
-                continue;
-            };
+            let Some(word) = pair.expanded(&word, setting) else { continue };
             match word.split_once('=') {
                 Some((name, value)) => self.set(name, value, setting),
-                None => unit.wrong(setting, "NAME=VALUE"),
+                None => pair.wrong(setting, "NAME=VALUE"),
             }
         }
     }
@@ -175,11 +163,11 @@ impl<'a> Variables<'a> {
     /// `EnvironmentFile=`: "new-line-separated variable assignments. Empty lines, lines without an =
     /// separator, or lines starting with ; or # will be ignored". "If the path is prefixed with -, it
     /// indicates that if the file does not exist, it will not be read and no error [...] logged".
-    fn file(&mut self, setting: &Setting, unit: &mut Unit<'_>) {
+    fn file(&mut self, setting: &Setting, pair: &mut Pair<'_>) {
         let text = setting.value.value.as_str();
         let path = text.strip_prefix('-').unwrap_or(text);
-        if !path.starts_with('/') || path.contains(['*', '?', '[', '%']) {
-            unit.wrong(setting, "the absolute path of one file");
+        if !path.starts_with('/') || path.contains(['*', '?', '[']) {
+            pair.wrong(setting, "the absolute path of one file");
             return;
         }
         if text.starts_with('-') && !Path::new(path).exists() {
@@ -188,7 +176,7 @@ impl<'a> Variables<'a> {
         let contents = match named_text(Path::new(path)) {
             Ok(contents) => contents,
             Err(why) => {
-                unit.refuse(setting, &why);
+                pair.refuse(setting, &why);
                 return;
             }
         };

@@ -1,14 +1,21 @@
 //! Reads a pair of systemd units: a `NAME.socket` and the `NAME@.service` (Accept=yes) or
-//! `NAME.service` beside it (systemd.socket(5), systemd.service(5), systemd.exec(5)).
+//! `NAME.service` beside it, each with its drop-ins (systemd.unit(5), systemd.socket(5),
+//! systemd.service(5), systemd.exec(5)).
 
+mod effective;
 mod environment;
+mod name;
+mod place;
 mod service;
 mod socket;
+mod specifiers;
 mod syntax;
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::Arc;
 
+use self::effective::effective;
 use self::syntax::{Setting, parse};
 use super::keys::Key;
 use super::raw::{Data, Entry, Origin, Raw, RawService};
@@ -16,11 +23,25 @@ use super::report::Problem;
 use super::source::{Span, Spanned};
 use super::value;
 
+pub(crate) use self::name::UnitName;
+pub(crate) use self::place::Folders;
+use self::specifiers::Specifiers;
+
+/// A unit whose files were read.
+#[derive(Debug)]
+pub(crate) struct Unit<'a> {
+    pub(crate) name: &'a UnitName,
+    /// The file of the unit itself.
+    pub(crate) path: &'a Path,
+    /// The sources: the unit itself, and the drop-ins in the order in which they are applied.
+    pub(crate) sources: &'a [u16],
+}
+
 /// A socket unit that was read. Its service is read next.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    /// The file of the service unit.
-    pub(crate) service: PathBuf,
+    /// The service unit.
+    pub(crate) service: UnitName,
     /// Where the socket says so, or begins.
     pub(crate) at: Span,
     name: Spanned<String>,
@@ -34,40 +55,47 @@ pub(crate) fn is_socket(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "socket")
 }
 
-/// Reads source `file`, a socket unit.
-pub(crate) fn socket(raw: &mut Raw, file: u16) -> Socket {
-    let source = raw.sources.get(file);
-    let (text, path) = (Arc::clone(&source.text), Arc::clone(&source.path));
+/// The name of the socket unit in a file.
+pub(crate) fn socket_name(path: &Path) -> UnitName {
+    let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
+    UnitName::new(stem, "socket")
+}
+
+/// Reads a socket unit; `None` if the name of its service is wrong, which was told.
+pub(crate) fn socket(raw: &mut Raw, unit: &Unit<'_>) -> Option<Socket> {
     let before = errors(&raw.problems);
-    let settings = parse(&text, file, &mut raw.problems);
-    let at = settings.first().map_or(Span::new(file, 0..0), |setting| setting.name.span);
-    let mut unit = Unit { problems: &mut raw.problems, entries: Vec::new() };
-    let socket = socket::translate(&settings, &mut unit, at);
-    let entries = unit.entries;
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let name = match &socket.service {
-        Some(service) => service.value.clone(),
-        None if socket.accept => format!("{stem}@.service"),
-        None => format!("{stem}.service"),
+    let settings = settings(raw, unit, "Socket");
+    let at = settings.first().map_or(start(unit), |setting| setting.name.span);
+    let specifiers = Specifiers::new(unit.name.clone(), unit.path);
+    let mut pair = Pair { problems: &mut raw.problems, entries: Vec::new(), specifiers };
+    let settings = effective(settings, &mut pair);
+    let socket = socket::translate(&settings, &mut pair, at);
+    let entries = pair.entries;
+    let stem = unit.path.file_stem().unwrap_or_default().to_string_lossy();
+    let service = match &socket.service {
+        Some(named) => UnitName::of_service(&named.value)?,
+        None => unit.name.service(socket.accept),
     };
-    Socket {
-        service: path.parent().unwrap_or(Path::new("")).join(name),
-        at: socket.service.map_or(at, |service| service.span),
+    Some(Socket {
+        service,
+        at: socket.service.as_ref().map_or(at, |service| service.span),
         name: Spanned { value: value::to_name(&stem), span: at },
         accept: socket.accept,
         entries,
         incomplete: errors(&raw.problems) > before,
-    }
+    })
 }
 
-/// Reads source `file`, the service unit of a socket.
-pub(crate) fn service(raw: &mut Raw, file: u16, socket: Socket) {
-    let text = Arc::clone(&raw.sources.get(file).text);
+/// Reads the service unit of a socket.
+pub(crate) fn service(raw: &mut Raw, unit: &Unit<'_>, socket: Socket) {
     let before = errors(&raw.problems);
-    let settings = parse(&text, file, &mut raw.problems);
-    let mut unit = Unit { problems: &mut raw.problems, entries: socket.entries };
-    service::translate(&settings, socket.accept, &mut unit, file);
-    let entries = unit.entries;
+    let settings = settings(raw, unit, "Service");
+    let at = settings.first().map_or(start(unit), |setting| setting.name.span);
+    let specifiers = Specifiers::new(unit.name.clone(), unit.path);
+    let mut pair = Pair { problems: &mut raw.problems, entries: socket.entries, specifiers };
+    let settings = effective(settings, &mut pair);
+    service::translate(&settings, socket.accept, &mut pair, at);
+    let entries = pair.entries;
     raw.services.push(RawService {
         name: socket.name,
         origin: Origin::Classic,
@@ -77,33 +105,47 @@ pub(crate) fn service(raw: &mut Raw, file: u16, socket: Socket) {
     });
 }
 
+/// What the files of a unit say in one section, in the order in which it counts.
+fn settings(raw: &mut Raw, unit: &Unit<'_>, section: &str) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    for file in unit.sources {
+        let text = Arc::clone(&raw.sources.get(*file).text);
+        settings.extend(parse(&text, *file, &mut raw.problems));
+    }
+    settings.retain(|setting| setting.section == section);
+    settings
+}
+
+/// Where a unit begins.
+fn start(unit: &Unit<'_>) -> Span {
+    Span::new(unit.sources.first().copied().unwrap_or_default(), 0..0)
+}
+
 fn errors(problems: &[Problem]) -> usize {
     problems.iter().filter(|problem| problem.is_error()).count()
 }
 
-/// What a unit becomes, bit by bit.
-struct Unit<'a> {
+/// What a pair of units becomes, bit by bit.
+struct Pair<'a> {
     problems: &'a mut Vec<Problem>,
     entries: Vec<Entry>,
+    /// Of the unit that is read.
+    specifiers: Specifiers,
 }
 
-impl Unit<'_> {
+impl Pair<'_> {
     fn add(&mut self, key: Key, setting: &Setting, value: Data) {
         let (name, span) = (setting.name.span, setting.value.span);
-        // The last value of a setting counts, and an empty one takes it back.
+        // An empty value takes back what another setting has given the key.
         self.entries.retain(|entry| entry.key != key);
         if !setting.value.value.is_empty() {
             self.entries.push(Entry { key, name, value: Spanned { value, span } });
         }
     }
 
-    /// Adds to a list; an empty value empties it.
+    /// Adds to a list.
     fn extend(&mut self, key: Key, setting: &Setting, items: impl IntoIterator<Item = String>) {
         let span = setting.value.span;
-        if setting.value.value.is_empty() {
-            self.entries.retain(|entry| entry.key != key);
-            return;
-        }
         let items = items.into_iter().map(|text| Spanned { value: Data::Text(text), span });
         let entry = self.entries.iter_mut().find(|entry| entry.key == key);
         match entry.map(|entry| &mut entry.value.value) {
@@ -171,6 +213,18 @@ impl Unit<'_> {
         let message = format!("`{}` is not a value of {}", setting.value.value, setting.name.value);
         let problem = Problem::error(setting.value.span, message);
         self.problems.push(problem.help(format!("write {wanted}")));
+    }
+
+    /// A text with what its specifiers stand for; `None` after a problem was told.
+    fn expanded(&mut self, text: &str, setting: &Setting) -> Option<String> {
+        match self.specifiers.expanded(text) {
+            Ok(text) => Some(text),
+            Err(unknown) => {
+                let problem = Problem::error(setting.value.span, unknown.message);
+                self.problems.push(problem.help(unknown.help));
+                None
+            }
+        }
     }
 
     /// A setting that loses nothing that somebody may rely on.

@@ -1,8 +1,8 @@
 //! The section `[Service]`.
 
-use super::Unit;
+use super::Pair;
 use super::environment::Variables;
-use super::syntax::{Setting, words};
+use super::syntax::{Setting, commands};
 use crate::config::keys::Key;
 use crate::config::raw::{Data, Value};
 use crate::config::report::Problem;
@@ -38,43 +38,45 @@ const MANAGER: [&str; 12] = [
     "OOMScoreAdjust",
 ];
 
-pub(super) fn translate(settings: &[Setting], accept: bool, unit: &mut Unit<'_>, file: u16) {
-    let of_service = || settings.iter().filter(|setting| setting.section == "Service");
+pub(super) fn translate(settings: &[Setting], accept: bool, pair: &mut Pair<'_>, at: Span) {
     let mut limits: Vec<(Spanned<String>, Value)> = Vec::new();
     let mut limits_at = None;
     let mut is_inetd_style = false;
-    for setting in of_service() {
+    for setting in settings {
         let text = setting.value.value.as_str();
         match setting.name.value.as_str() {
             // When all variables are known.
             "ExecStart" | "Environment" | "EnvironmentFile" => {}
-            "User" => unit.text(Key::User, setting),
-            "Group" => unit.text(Key::Group, setting),
+            "User" => pair.text(Key::User, setting),
+            "Group" => pair.text(Key::Group, setting),
             "SupplementaryGroups" => {
                 let groups: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
-                unit.extend(Key::Groups, setting, groups);
+                pair.extend(Key::Groups, setting, groups);
             }
-            "WorkingDirectory" => unit.text(Key::Cwd, setting),
-            "UMask" => unit.text(Key::Umask, setting),
-            "Nice" => unit.integer(Key::Nice, setting),
+            "WorkingDirectory" => pair.text(Key::Cwd, setting),
+            "UMask" => pair.text(Key::Umask, setting),
+            "Nice" => pair.integer(Key::Nice, setting),
             "PassEnvironment" => {
                 let names: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
-                unit.extend(Key::PassEnv, setting, names);
+                pair.extend(Key::PassEnv, setting, names);
             }
             "StandardInput" => is_inetd_style = text == "socket",
             "StandardOutput" if text == "socket" || text == "inherit" => {}
-            "StandardOutput" => unit.refuse(setting, "standard output is the connection"),
-            "StandardError" => stderr(unit, setting),
-            "TimeoutStopSec" => unit.time(Key::StopTimeout, setting),
-            "RuntimeMaxSec" => unit.time(Key::SessionTimeout, setting),
+            "StandardOutput" => pair.refuse(setting, "standard output is the connection"),
+            "StandardError" => stderr(pair, setting),
+            "TimeoutStopSec" => pair.time(Key::StopTimeout, setting),
+            "RuntimeMaxSec" => pair.time(Key::SessionTimeout, setting),
             "KillMode" => {
                 let tree = if text == "process" { "leave" } else { "kill" };
-                unit.add(Key::Tree, setting, Data::Text(tree.to_owned()));
+                pair.add(Key::Tree, setting, Data::Text(tree.to_owned()));
             }
-            "ExecStartPre" | "ExecStartPost" | "ExecStop" | "ExecStopPost" | "ExecCondition"
-            | "PAMName" => {
-                unit.refuse(setting, "one program is started, with variables of this file");
-            }
+            // It may be what makes the start safe, or decides about it.
+            "ExecStartPre" | "ExecCondition" => before(pair, setting),
+            "PAMName" => pair.refuse(setting, "no session of PAM is opened for the program"),
+            "ExecStartPost" => pair.ignore(setting, "nothing is run besides the program"),
+            "ExecStop" => pair.ignore(setting, "the program is ended by a signal"),
+            "ExecStopPost" => pair.ignore(setting, "nothing is run after the program"),
+            "ExecReload" => pair.ignore(setting, "the program is not told of a reload"),
             "Sockets" => {}
             name => match name.strip_prefix("Limit").and_then(limit) {
                 Some(key) => {
@@ -91,40 +93,46 @@ pub(super) fn translate(settings: &[Setting], accept: bool, unit: &mut Unit<'_>,
                     limits.push((name, Spanned { value: data, span }));
                 }
                 None if SANDBOX.iter().any(|prefix| name.starts_with(prefix)) => {
-                    unit.ignore(setting, "the program runs without this protection");
+                    pair.ignore(setting, "the program runs without this protection");
                 }
                 None if MANAGER.contains(&name) => {
-                    unit.ignore(setting, "inetd starts programs in one way only");
+                    pair.ignore(setting, "inetd starts programs in one way only");
                 }
                 None => {
                     let problem = Problem::warning(setting.name.span, format!("{name} is ignored"));
-                    unit.problems.push(problem.label("it has no counterpart here"));
+                    pair.problems.push(problem.label("it has no counterpart here"));
                 }
             },
         }
     }
-    let variables = Variables::read(&of_service().collect::<Vec<_>>(), unit);
-    for setting in of_service().filter(|setting| setting.name.value == "ExecStart") {
-        command(unit, setting, &variables);
+    let variables = Variables::read(settings, pair);
+    let starts: Vec<_> = settings.iter().filter(|s| s.name.value == "ExecStart").collect();
+    for setting in &starts {
+        command(pair, setting, &variables);
     }
-    variables.add(unit);
+    if let [first, .., last] = starts[..] {
+        let problem = Problem::error(last.name.span, "there is more than one ExecStart");
+        pair.problems.push(
+            problem
+                .label("one program is started")
+                .related(first.name.span, "the first one is here")
+                .help("an empty `ExecStart=` in front takes back those before it"),
+        );
+    }
+    variables.add(pair);
     if let Some(setting) = limits_at {
-        unit.add(Key::Limits, setting, Data::Table(limits));
+        pair.add(Key::Limits, setting, Data::Table(limits));
     }
-    let at = of_service().next().map_or(Span::new(file, 0..0), |setting| setting.name.span);
     if accept && !is_inetd_style {
-        unit.problems.push(
+        pair.problems.push(
             Problem::error(at, "the program does not get the connection as standard input")
                 .help("only services with StandardInput=socket can be read"),
         );
     }
-    let has_command = of_service()
-        .any(|setting| setting.name.value == "ExecStart" && !setting.value.value.is_empty());
-    let is_empty = unit.entries.iter().all(|entry| entry.key != Key::Run);
     // A command that is wrong was told about already.
-    if is_empty && !has_command {
+    if starts.is_empty() {
         let problem = Problem::error(at, "there is no ExecStart in [Service]");
-        unit.problems.push(problem.help("write ExecStart=/path/of/program arguments"));
+        pair.problems.push(problem.help("write ExecStart=/path/of/program arguments"));
     }
 }
 
@@ -144,57 +152,48 @@ fn limit(name: &str) -> Option<&'static str> {
 }
 
 /// `ExecStart=`: a program with prefixes, and arguments in quotes, with specifiers and variables.
-fn command(unit: &mut Unit<'_>, setting: &Setting, variables: &Variables<'_>) {
+fn command(pair: &mut Pair<'_>, setting: &Setting, variables: &Variables<'_>) {
     let text = setting.value.value.as_str();
-    if text.is_empty() {
-        unit.entries.retain(|entry| !matches!(entry.key, Key::Run | Key::Arg0));
-        return;
-    }
     let rest = text.trim_start_matches(['-', '@', ':', '+', '!', '|']);
     let prefixes = &text[..text.len() - rest.len()];
     if let Some(prefix) = prefixes.chars().find(|c| matches!(c, '+' | '!' | '|')) {
-        unit.wrong(setting, &format!("the program without `{prefix}` in front"));
+        pair.wrong(setting, &format!("the program without `{prefix}` in front"));
         return;
     }
-    let Some(mut words) = words(rest) else {
-        unit.wrong(setting, "a program and its arguments, with all quotes closed");
+    let Some(commands) = commands(rest) else {
+        pair.wrong(setting, "a program and its arguments, with all quotes closed");
         return;
     };
-    for word in &mut words {
-        let Some(plain) = without_specifiers(word) else {
-            let message = format!("`{word}` stands for something that only systemd knows");
-            let problem = Problem::error(setting.value.span, message);
-            unit.problems.push(problem.help("write what it stands for; `%%` is %"));
-            return;
-        };
-        *word = plain;
-    }
+    let [words] = &commands[..] else {
+        pair.wrong(setting, "one command without `;`, or `\\;` for an argument");
+        return;
+    };
+    let expanded: Option<Vec<_>> = words.iter().map(|word| pair.expanded(word, setting)).collect();
+    let Some(mut words) = expanded else { return };
     if !prefixes.contains(':') {
-        let Some(expanded) = variables.expanded(words, setting, unit) else { return };
+        let Some(expanded) = variables.expanded(words, setting, pair) else { return };
         words = expanded;
     }
     if prefixes.contains('@') && words.len() > 1 {
         let name = words.remove(1);
-        unit.add(Key::Arg0, setting, Data::Text(name));
+        pair.add(Key::Arg0, setting, Data::Text(name));
     }
-    unit.entries.retain(|entry| entry.key != Key::Run);
-    unit.extend(Key::Run, setting, words);
+    pair.entries.retain(|entry| entry.key != Key::Run);
+    pair.extend(Key::Run, setting, words);
 }
 
-/// Replaces `%%`; `None` if there is another specifier.
-pub(super) fn without_specifiers(word: &str) -> Option<String> {
-    let mut result = String::with_capacity(word.len());
-    let mut characters = word.chars();
-    while let Some(c) = characters.next() {
-        if c == '%' && characters.next() != Some('%') {
-            return None;
-        }
-        result.push(c);
-    }
-    Some(result)
+/// A command that has to succeed before the program is started.
+fn before(pair: &mut Pair<'_>, setting: &Setting) {
+    let message = format!("{} cannot be honoured", setting.name.value);
+    let label = "the program would run without what this does first";
+    let problem = Problem::error(setting.name.span, message).label(label);
+    pair.problems.push(problem.help(format!(
+        "start a script that does both; an empty `{}=` in a drop-in takes this line back",
+        setting.name.value
+    )));
 }
 
-fn stderr(unit: &mut Unit<'_>, setting: &Setting) {
+fn stderr(pair: &mut Pair<'_>, setting: &Setting) {
     let to = match setting.value.value.as_str() {
         "socket" | "inherit" => "socket".to_owned(),
         "null" => "null".to_owned(),
@@ -202,10 +201,10 @@ fn stderr(unit: &mut Unit<'_>, setting: &Setting) {
         other => match other.strip_prefix("append:").or_else(|| other.strip_prefix("file:")) {
             Some(path) => format!("file:{path}"),
             None => {
-                unit.wrong(setting, "socket, inherit, null, journal, or append:PATH");
+                pair.wrong(setting, "socket, inherit, null, journal, or append:PATH");
                 return;
             }
         },
     };
-    unit.add(Key::Stderr, setting, Data::Text(to));
+    pair.add(Key::Stderr, setting, Data::Text(to));
 }

@@ -1,6 +1,7 @@
 //! The section `[Socket]`.
 
-use super::Unit;
+use super::Pair;
+use super::name::UnitName;
 use super::syntax::Setting;
 use crate::config::keys::Key;
 use crate::config::raw::{Data, Entry, Value};
@@ -18,20 +19,19 @@ pub(super) struct Described {
 /// `MaxConnections=` where it is not written.
 const MAX_CONNECTIONS: i64 = 64;
 
-pub(super) fn translate(settings: &[Setting], unit: &mut Unit<'_>, at: Span) -> Described {
-    let of_socket = || settings.iter().filter(|setting| setting.section == "Socket");
-    let last = |name: &str| of_socket().rfind(|setting| setting.name.value == name);
-    let accept = last("Accept").and_then(|setting| unit.boolean(setting)).unwrap_or(false);
+pub(super) fn translate(settings: &[Setting], pair: &mut Pair<'_>, at: Span) -> Described {
+    let named = |name: &str| settings.iter().find(|setting| setting.name.value == name);
+    let accept = named("Accept").and_then(|setting| pair.boolean(setting)).unwrap_or(false);
     let mut service = None;
-    let only_v6 = last("BindIPv6Only").is_some_and(|s| s.value.value == "ipv6-only");
-    for setting in of_socket() {
+    let only_v6 = named("BindIPv6Only").is_some_and(|s| s.value.value == "ipv6-only");
+    for setting in settings {
         let text = setting.value.value.as_str();
         match setting.name.value.as_str() {
             "ListenStream" => {
-                unit.extend(Key::Listen, setting, [listen(text, "tcp", only_v6)]);
+                pair.extend(Key::Listen, setting, [listen(text, "tcp", only_v6)]);
             }
             "ListenDatagram" => {
-                unit.extend(Key::Listen, setting, [listen(text, "udp", only_v6)]);
+                pair.extend(Key::Listen, setting, [listen(text, "udp", only_v6)]);
             }
             "ListenSequentialPacket"
             | "ListenFIFO"
@@ -39,38 +39,44 @@ pub(super) fn translate(settings: &[Setting], unit: &mut Unit<'_>, at: Span) -> 
             | "ListenNetlink"
             | "ListenMessageQueue"
             | "ListenUSBFunction" => {
-                unit.refuse(setting, "there are stream and datagram sockets only");
+                pair.refuse(setting, "there are stream and datagram sockets only");
             }
             "Accept" | "BindIPv6Only" => {}
-            "Service" => service = (!text.is_empty()).then(|| setting.value.clone()),
-            "Backlog" => backlog(unit, setting),
-            "BindToDevice" => unit.text(Key::Interface, setting),
-            "FreeBind" => unit.bool(Key::Freebind, setting),
-            "NoDelay" => unit.bool(Key::Nodelay, setting),
-            "KeepAlive" => unit.bool(Key::Keepalive, setting),
-            "SendBuffer" => unit.text(Key::SendBuffer, setting),
-            "ReceiveBuffer" => unit.text(Key::ReceiveBuffer, setting),
-            "SocketUser" => unit.text(Key::SocketUser, setting),
-            "SocketGroup" => unit.text(Key::SocketGroup, setting),
-            "SocketMode" => unit.text(Key::SocketMode, setting),
-            "MaxConnections" if accept => unit.integer(Key::MaxSessions, setting),
-            "MaxConnectionsPerSource" if accept => unit.integer(Key::MaxPerSource, setting),
-            "IPAddressAllow" => addresses(unit, Key::Allow, setting),
-            "IPAddressDeny" => addresses(unit, Key::Deny, setting),
+            "Service" if text.is_empty() => {}
+            "Service" => {
+                if UnitName::of_service(text).is_none() {
+                    pair.wrong(setting, "the name of a unit, as NAME.service");
+                }
+                service = Some(setting.value.clone());
+            }
+            "Backlog" => backlog(pair, setting),
+            "BindToDevice" => pair.text(Key::Interface, setting),
+            "FreeBind" => pair.bool(Key::Freebind, setting),
+            "NoDelay" => pair.bool(Key::Nodelay, setting),
+            "KeepAlive" => pair.bool(Key::Keepalive, setting),
+            "SendBuffer" => pair.text(Key::SendBuffer, setting),
+            "ReceiveBuffer" => pair.text(Key::ReceiveBuffer, setting),
+            "SocketUser" => pair.text(Key::SocketUser, setting),
+            "SocketGroup" => pair.text(Key::SocketGroup, setting),
+            "SocketMode" => pair.text(Key::SocketMode, setting),
+            "MaxConnections" if accept => pair.integer(Key::MaxSessions, setting),
+            "MaxConnectionsPerSource" if accept => pair.integer(Key::MaxPerSource, setting),
+            "IPAddressAllow" => addresses(pair, Key::Allow, setting),
+            "IPAddressDeny" => addresses(pair, Key::Deny, setting),
             "MaxConnections" | "MaxConnectionsPerSource" => {
-                unit.ignore(setting, "it has a meaning with Accept=yes only");
+                pair.ignore(setting, "it has a meaning with Accept=yes only");
             }
             // A limit that ends the unit for good where ours would pause; what is left of it is in
             // `rate`, which the administrator may want to set.
             "TriggerLimitIntervalSec"
             | "TriggerLimitBurst"
             | "PollLimitIntervalSec"
-            | "PollLimitBurst" => unit.ignore(setting, "`rate` limits connections, and pauses"),
-            "FileDescriptorName" => unit.ignore(setting, "it is the name of the service"),
+            | "PollLimitBurst" => pair.ignore(setting, "`rate` limits connections, and pauses"),
+            "FileDescriptorName" => pair.ignore(setting, "it is the name of the service"),
             // What is done without being asked.
             "ReusePort" if text == "no" => {}
             "RemoveOnStop" | "PassCredentials" | "PassSecurity" | "DirectoryMode" => {
-                unit.ignore(setting, "sockets are removed, and folders not made");
+                pair.ignore(setting, "sockets are removed, and folders not made");
             }
             "Transparent"
             | "Broadcast"
@@ -91,30 +97,33 @@ pub(super) fn translate(settings: &[Setting], unit: &mut Unit<'_>, at: Span) -> 
             | "SocketProtocol"
             | "FlushPending"
             | "Writable" => {
-                unit.ignore(setting, "this socket option is not available");
+                pair.ignore(setting, "this socket option is not available");
             }
             "ExecStartPre" | "ExecStartPost" | "ExecStopPre" | "ExecStopPost" => {
-                unit.refuse(setting, "nothing is run when a socket is made");
+                pair.refuse(
+                    setting,
+                    "nothing is run when a socket is made; do it before inetd starts",
+                );
             }
             "SELinuxContextFromNet" | "SmackLabel" | "SmackLabelIPIn" | "SmackLabelIPOut" => {
-                unit.refuse(setting, "security labels are not available");
+                pair.refuse(setting, "security labels are not available");
             }
             other => {
                 let message = format!("unknown setting {other}");
                 let problem = Problem::warning(setting.name.span, message);
-                unit.problems.push(problem.label("ignored"));
+                pair.problems.push(problem.label("ignored"));
             }
         }
     }
-    defaults(unit, accept, at);
+    defaults(pair, accept, at);
     Described { accept, service }
 }
 
 /// What a socket unit has where it says nothing, and an `inetd.toml` has not.
-fn defaults(unit: &mut Unit<'_>, accept: bool, at: Span) {
+fn defaults(pair: &mut Pair<'_>, accept: bool, at: Span) {
     let listens = |is_wanted: fn(&str) -> bool| {
         let is_wanted = |item: &Value| matches!(&item.value, Data::Text(text) if is_wanted(text));
-        unit.entries.iter().any(|entry| {
+        pair.entries.iter().any(|entry| {
             entry.key == Key::Listen
                 && matches!(&entry.value.value, Data::List(items) if items.iter().any(is_wanted))
         })
@@ -122,8 +131,8 @@ fn defaults(unit: &mut Unit<'_>, accept: bool, at: Span) {
     let has_file = listens(|text| text.starts_with("unix:///"));
     let has_tcp = listens(|text| text.starts_with("tcp"));
     let mut add = |key, value| {
-        if unit.entries.iter().all(|entry| entry.key != key) {
-            unit.entries.push(Entry { key, name: at, value: Spanned { value, span: at } });
+        if pair.entries.iter().all(|entry| entry.key != key) {
+            pair.entries.push(Entry { key, name: at, value: Spanned { value, span: at } });
         }
     };
     if has_tcp {
@@ -156,20 +165,20 @@ fn listen(text: &str, scheme: &str, only_v6: bool) -> String {
     format!("{scheme}{family}://{text}")
 }
 
-fn backlog(unit: &mut Unit<'_>, setting: &Setting) {
+fn backlog(pair: &mut Pair<'_>, setting: &Setting) {
     // More than anybody can ask for is the default there, and means as much as there is.
     match setting.value.value.parse::<i64>() {
         Ok(value) => {
             let value = value.clamp(1, 65_535);
-            unit.add(Key::Backlog, setting, Data::Integer { value, octal: false });
+            pair.add(Key::Backlog, setting, Data::Integer { value, octal: false });
         }
-        Err(_) if setting.value.value.is_empty() => unit.text(Key::Backlog, setting),
-        Err(_) => unit.wrong(setting, "a number"),
+        Err(_) if setting.value.value.is_empty() => pair.text(Key::Backlog, setting),
+        Err(_) => pair.wrong(setting, "a number"),
     }
 }
 
 /// `IPAddressAllow=` and `IPAddressDeny=` (systemd.resource-control(5)).
-fn addresses(unit: &mut Unit<'_>, key: Key, setting: &Setting) {
+fn addresses(pair: &mut Pair<'_>, key: Key, setting: &Setting) {
     let items = setting.value.value.split_whitespace().flat_map(|item| match item {
         "any" => vec!["0.0.0.0/0", "::/0"],
         "localhost" => vec!["127.0.0.0/8", "::1/128"],
@@ -177,7 +186,7 @@ fn addresses(unit: &mut Unit<'_>, key: Key, setting: &Setting) {
         "multicast" => vec!["224.0.0.0/4", "ff00::/8"],
         other => vec![other],
     });
-    unit.extend(key, setting, items.map(str::to_owned));
+    pair.extend(key, setting, items.map(str::to_owned));
 }
 
 #[cfg(test)]

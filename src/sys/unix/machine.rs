@@ -25,6 +25,11 @@ pub fn name() -> String {
     format!("{} {}", system.sysname().to_string_lossy(), system.release().to_string_lossy())
 }
 
+/// The name of the host (uname(2)), which may have a domain.
+pub fn host_name() -> Option<String> {
+    Some(rustix::system::uname().nodename().to_string_lossy().into_owned())
+}
+
 /// What only pretends to be this system, if anything.
 pub fn emulator() -> Option<String> {
     None

@@ -40,6 +40,12 @@ pub fn name() -> String {
     }
 }
 
+/// The name of the host, for files that are of such a system. The only ones are units of systemd,
+/// which are not for this machine.
+pub fn host_name() -> Option<String> {
+    None
+}
+
 /// What only pretends to be this system, if anything: Wine. It is kinder than Windows in many
 /// ways, so what works there proves little.
 pub fn emulator() -> Option<String> {
