@@ -11,6 +11,7 @@ use super::{FAILED, check, control, fail, output, table};
 use crate::admission::names::{self, Name};
 use crate::admission::rules::{Block, Decision, Effect, PeerName};
 use crate::admission::tables::Answer;
+use crate::admission::tables::watched::Watched;
 use crate::admission::wrappers;
 use crate::config::keys::Key;
 use crate::config::suggest::did_you_mean;
@@ -130,11 +131,17 @@ fn by_tables(service: &ServiceConfig, address: IpAddr) -> (Effect, String) {
     let gate = &service.gate;
     if let Some(access) = &gate.access {
         let table = access.table();
-        let answer = match table.decide(address, PeerName::NotAsked) {
-            Answer::AskName => table.decide(address, named()),
-            decided => decided,
+        let mut name = PeerName::NotAsked;
+        let mut answer = table.decide(address, name);
+        if answer == Answer::AskName {
+            name = named();
+            answer = table.decide(address, name);
+        }
+        let otherwise = || {
+            let sought = table.looked_for(address, name);
+            format!("no rule in {} is about {address}: it has none of {sought}", files(access))
         };
-        let (effect, why) = tell("`access`", address, answer);
+        let (effect, why) = tell("`access`", answer, otherwise);
         if effect == Effect::Deny {
             return (effect, why);
         }
@@ -158,7 +165,10 @@ fn by_tables(service: &ServiceConfig, address: IpAddr) -> (Effect, String) {
                 }
                 decided => decided,
             };
-            tell("tcp_wrappers", address, answer)
+            tell("tcp_wrappers", answer, || {
+                let daemon = &wrapped.daemon;
+                format!("no rule in {} is about {daemon} and {address}", files(&wrapped.files))
+            })
         };
         let asks = rules.ask_for_local();
         let locals = locals(service, address).into_iter().take(if asks { usize::MAX } else { 1 });
@@ -177,8 +187,15 @@ fn by_tables(service: &ServiceConfig, address: IpAddr) -> (Effect, String) {
     (Effect::Allow, told.join(", and "))
 }
 
-/// What became of a question for which the name was looked up if it mattered.
-fn tell(what: &str, address: IpAddr, answer: Answer) -> (Effect, String) {
+/// The files of rules.
+fn files<T>(watched: &Watched<T>) -> String {
+    let names: Vec<_> = watched.paths().iter().map(|path| path.display().to_string()).collect();
+    names.join(" or ")
+}
+
+/// What became of a question for which the name was looked up if it mattered; `otherwise` says what
+/// was looked for if no rule has decided it.
+fn tell(what: &str, answer: Answer, otherwise: impl FnOnce() -> String) -> (Effect, String) {
     // With a name there is nothing left to ask.
     let Answer::Decided(effect, place, extras) = answer else {
         return (Effect::Deny, String::new());
@@ -189,7 +206,7 @@ fn tell(what: &str, address: IpAddr, answer: Answer) -> (Effect, String) {
     });
     let told = match place {
         Some(place) => format!("{effect} by {what} ({place}){}", sets.collect::<String>()),
-        None => format!("{effect} by {what}, where no rule is about {address}"),
+        None => format!("{effect} by {what}: {}", otherwise()),
     };
     (effect, told)
 }

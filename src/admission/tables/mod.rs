@@ -2,6 +2,7 @@
 //! text and as a cdb, access directories of s6. Each is read into a [`Table`]; looking a peer up
 //! in it never touches a file.
 
+mod asked;
 mod cdb;
 pub mod files;
 mod s6;

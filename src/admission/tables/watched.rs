@@ -99,6 +99,11 @@ impl<T> Watched<T> {
         Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The files or folders that it is read from.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
     /// Whether nobody has looked for a while, and a look is worth waiting for.
     pub fn is_stale(&self, now: Instant) -> bool {
         let looked = Duration::from_millis(self.looked.load(Ordering::Acquire));

@@ -49,6 +49,12 @@ fn tcprules_decide_and_set_variables() {
         "{said}"
     );
 
+    let (code, said) = access(&daemon, "smtp", "127.0.0.4");
+    let sought = "127.0.0.4, 127.0.0., 127.0., 127., the empty address";
+    let expected = format!("rules is about 127.0.0.4: it has none of {sought}");
+    assert!(code == 0 && said.starts_with("let in: allow by `access`: no rule in "), "{said}");
+    assert!(said.ends_with(&expected) && said.contains(&native(&rules)), "{said}");
+
     // A change holds without a reload; what cannot be used changes nothing.
     replace(&rules, ":deny\n");
     wait_until("the new rules", || !from(&daemon, "smtp", "127.0.0.2").answers());
@@ -74,6 +80,13 @@ fn s6_directories_refuse_whom_no_rule_is_about() {
     assert!(told.contains("env WHO=near\n") && told.contains("env OTHER=2\n"), "{told}");
     assert!(!told.contains("env MINE"), "a file without anything takes it away: {told}");
     from(&daemon, "hello", "127.0.0.4").closed();
+    let (code, said) = access(&daemon, "hello", "127.0.0.4");
+    let folder = native(rule.ancestors().nth(2).unwrap());
+    let expected = format!(
+        "refused: deny by `access`: no rule in {folder} is about 127.0.0.4: \
+         it has none of ip4/127.0.0.4_32 to ip4/0.0.0.0_0"
+    );
+    assert_eq!((code, said), (1, expected));
     std::fs::remove_file(rule.join("allow")).unwrap();
     wait_until("the new rules", || !from(&daemon, "hello", "127.0.0.2").answers());
     daemon.log().wait_for("that they were read", |line| {
@@ -105,6 +118,9 @@ fn hosts_allow_and_hosts_deny_are_obeyed() {
     let reasons: Vec<_> =
         daemon.records(2, "REFUSE").iter().map(|r| r["reason"].to_owned()).collect();
     assert_eq!(reasons, ["libwrap", "libwrap"]);
+    let (code, said) = access(&daemon, "other", "127.0.0.3");
+    assert!(code == 0 && said.starts_with("let in: allow by tcp_wrappers: no rule in "), "{said}");
+    assert!(said.contains("hosts.allow or ") && said.contains("hosts.deny is about "), "{said}");
     let (code, said) = access(&daemon, "wrapped", "127.0.0.3");
     assert!(
         code == 1
