@@ -349,9 +349,26 @@ fn what_is_wrong_is_told_with_its_place() {
         ("  # ALL: ALL\n", "#", "this is no comment"),
         ("ALL: ALL", "ALL: ALL", "the last line has no end"),
         ("ALL: \\\n  10\n", "10", "this is never about anybody"),
+        ("ALL@[::1: ALL\n", "ALL@[::1: ALL", "this is no rule"),
+        (
+            "ALL: root@10.0.0.0/8\n",
+            "root@",
+            "nobody is asked for the name of a peer's user (RFC 1413)",
+        ),
+        ("ALL: EXCEPT 10.\n", " EXCEPT 10.", "this list is empty"),
+        ("ALL: ALL: allow: severity info\n", "allow", "`allow` cannot be obeyed"),
+        // A colon in a path of Windows ends the option, unless there is a backslash in front.
+        ("x: ALL: banners C\\:\\b\n", "banners C\\:\\b", "there are no banners"),
     ] {
         let (_, said) = read("", line);
         assert_eq!(said, [(at.to_owned(), message.to_owned())], "{line:?}");
+    }
+    // A comma at the end is none of an empty item.
+    for line in ["ALL, : 10.\n", "ALL: 10.,\n", "ALL@[2001:db8::9] ALL@192.0.2.99: 10.\n"] {
+        let (wrappers, said) = read("", line);
+        assert_eq!(said, [], "{line}");
+        assert_eq!(ask(&wrappers, "x", "10.1.1.1", UNKNOWN), "deny hosts.deny:1", "{line}");
+        assert_eq!(ask(&wrappers, "x", "192.0.2.1", UNKNOWN), "allow", "{line}");
     }
     let (wrappers, said) = read("", "ALL:ALL\n");
     assert_eq!((said, ask(&wrappers, "x", "::1", UNKNOWN)), (vec![], "deny hosts.deny:1".into()));
@@ -382,6 +399,28 @@ fn patterns_may_be_in_a_file_and_banners_in_a_folder() {
     assert_eq!(&*extras.banner.unwrap(), b"Hello 10.1.1.1,\r\nthis is ftpd: 100%\r\n");
     assert_eq!(ask(&wrappers, "ftpd", "192.0.2.2", UNKNOWN), "deny hosts.deny:1");
     assert_eq!(ask(&wrappers, "ftpd", "192.0.2.2", PeerName::NotAsked), "ask");
+}
+
+#[test]
+fn a_file_of_patterns_in_another_one_is_told_where_it_is() {
+    if cfg!(windows) {
+        return; // A pattern file begins with a slash.
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [outer, inner] = ["outer", "inner"].map(|name| folder.path().join(name));
+    std::fs::write(&inner, "10.\n").unwrap();
+    std::fs::write(&outer, format!("{}\n", inner.display())).unwrap();
+    let rule = format!("ALL: {}\n", outer.display());
+    let (shown, name) = (outer.display().to_string(), inner.display());
+    let expected = [(shown.clone(), format!("`{name}` in {shown} is not looked up"))];
+    // What is not known is no way in.
+    for (allow, deny, answer) in
+        [("", &*rule, "deny hosts.deny:1"), (&rule, "ALL: ALL\n", "deny hosts.deny:1")]
+    {
+        let (wrappers, said) = read(allow, deny);
+        assert_eq!(said, expected);
+        assert_eq!(ask(&wrappers, "x", "10.1.1.1", UNKNOWN), answer);
+    }
 }
 
 #[test]

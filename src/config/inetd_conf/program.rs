@@ -23,7 +23,17 @@ impl Reader<'_> {
             Ok(address) => address.service,
             Err(_) => return, // Told already.
         };
-        let name = if name == "auth" { self.auth(arguments) } else { name };
+        let name = if name == "auth" {
+            self.auth(arguments)
+        } else {
+            // The first word would be the name of a program for itself.
+            if let [_, second, ..] = arguments {
+                let message = format!("the built-in service `{name}` has no arguments");
+                let problem = Problem::warning(self.span(second.range.clone()), message);
+                self.push(problem.label("what is behind `internal` is ignored, as there"));
+            }
+            name
+        };
         self.add(entries, Key::Builtin, program.range.clone(), Data::Text(name));
     }
 

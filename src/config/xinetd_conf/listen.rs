@@ -74,6 +74,9 @@ impl Translation<'_> {
             }
             _ => port.span,
         };
+        if let Some(host) = &host {
+            self.family_of_host(host, v4, v6 || only_v6);
+        }
         let host = match host.map(|host| host.value) {
             Some(host) if host.contains(':') => format!("[{host}]:"),
             Some(host) => format!("{host}:"),
@@ -83,6 +86,19 @@ impl Translation<'_> {
         let family = if protocol.ends_with(['4', '6']) { "" } else { family };
         let text = format!("{protocol}{family}://{host}{}", port.value);
         self.add(Key::Listen, at, Data::Text(text));
+    }
+
+    /// Told if a host is no address of the only family that is wanted.
+    fn family_of_host(&mut self, host: &Word, v4: bool, v6: bool) {
+        let address = host.value.parse::<std::net::IpAddr>();
+        let wrong = match address {
+            Ok(address) if v6 && !v4 && address.is_ipv4() => "IPv6",
+            Ok(address) if v4 && !v6 && address.is_ipv6() => "IPv4",
+            _ => return,
+        };
+        let message = format!("`{}` is no address of {wrong}", host.value);
+        let problem = Problem::error(host.span, message);
+        self.problems.push(problem.help("write another address, or the flag of its family"));
     }
 
     /// xinetd.conf(5), "rpc_version": "a number or a range of numbers in the form number-number";

@@ -325,6 +325,11 @@ impl Translation<'_> {
         if self.answer("wait") == Some(true) && self.settings.get("cps").is_none() {
             return; // One server for all of them.
         }
+        // "The CPS handler" of xinetd's code takes 0 for no limit, and there is no pause then.
+        if rate == 0 {
+            self.add(Key::Rate, at, Data::Text("0".to_owned()));
+            return;
+        }
         self.add(Key::Rate, at, Data::Text(format!("{rate}/1s")));
         self.add(Key::RatePause, at, Data::Text(format!("{pause}s")));
         if self.settings.get("instances").is_some() {
