@@ -40,12 +40,12 @@ impl Reader<'_> {
     /// The program and its arguments; the first of these is its name for itself.
     pub(super) fn program(&mut self, program: &Word, arguments: &[Word], entries: &mut Vec<Entry>) {
         let span = self.span(program.range.clone());
+        self.quotes(program, arguments);
         if !Path::new(&program.text).is_absolute() {
             let message = format!("the path of the program `{}` is not absolute", program.text);
             self.push(Problem::error(span, message).help(FORM));
             return;
         }
-        self.quotes(program, arguments);
         let item = |word: &Word| Spanned {
             value: Data::Text(word.text.clone()),
             span: self.span(word.range.clone()),
