@@ -8,6 +8,7 @@ use inetd::admission::rules::PeerName;
 use inetd::admission::tables::Answer;
 use inetd::config::{self, Config, FileFormat, Purpose, Report};
 use tempfile::TempDir;
+use tokio::runtime::Builder;
 
 /// A folder for the files of one target.
 pub struct Folder {
@@ -31,6 +32,18 @@ impl Folder {
         let path = self.folder.path().join(name);
         std::fs::write(&path, bytes).expect("a temporary file");
         path
+    }
+
+    /// Writes a file in folders of its own. Whether the system lets us.
+    pub fn write_below(&self, path: &Path, bytes: &[u8]) -> bool {
+        let path = self.folder.path().join(path);
+        let folder = path.parent().expect("it is in a folder");
+        std::fs::create_dir_all(folder).is_ok() && std::fs::write(path, bytes).is_ok()
+    }
+
+    /// Removes a folder of this folder, if it is there.
+    pub fn remove(&self, name: &str) {
+        std::fs::remove_dir_all(self.folder.path().join(name)).ok();
     }
 }
 
@@ -97,8 +110,16 @@ pub fn load(folder: &Folder, toml: &str, files: &[PathBuf]) -> Option<Config> {
 /// As [`load`], or if the table has no answer.
 pub fn ask_table(folder: &Folder, format: &str, bytes: &[u8]) {
     let file = folder.write("rules", bytes);
+    ask(folder, format, &[file]);
+}
+
+/// As [`ask_table`], of the file or folder `rules` that is there.
+///
+/// # Panics
+/// As [`ask_table`].
+pub fn ask(folder: &Folder, format: &str, files: &[PathBuf]) {
     let toml = format!("{SERVICE}access = '{format}:rules'\n");
-    let Some(config) = load(folder, &toml, &[file]) else { return };
+    let Some(config) = load(folder, &toml, files) else { return };
     let access = config.services[0].gate.access.as_ref().expect("`access` was read");
     let table = access.table();
     for (address, name) in peers() {
@@ -115,6 +136,15 @@ pub fn halves(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
         Some(at) => (&bytes[..at + 1], Some(&bytes[at + line.len()..])),
         None => (bytes, None),
     }
+}
+
+/// Runs something that talks. Its clock goes on by itself when everybody waits.
+///
+/// # Panics
+/// If the system has no descriptors left.
+pub fn run<T>(task: impl Future<Output = T>) -> T {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().start_paused(true).build().expect("a runtime").block_on(task)
 }
 
 /// A service for [`load`], to which keys can be added. It needs no program.
@@ -139,8 +169,13 @@ pub fn peers() -> impl Iterator<Item = (IpAddr, PeerName<'static>)> {
 /// If a problem is at a place that the file does not have.
 pub fn has_places(path: &Path, report: &Report) {
     let bytes = std::fs::read(path).expect("the file is still there");
-    let text = String::from_utf8_lossy(&bytes);
-    let prefix = format!("{}:", path.display());
+    has_places_in(&path.display().to_string(), &String::from_utf8_lossy(&bytes), report);
+}
+
+/// # Panics
+/// If a problem is at a place of `source` that its text does not have.
+pub fn has_places_in(source: &str, text: &str, report: &Report) {
+    let prefix = format!("{source}:");
     let lines: Vec<_> = text.split('\n').collect();
     for told in report.told() {
         let Some(place) = told.place.as_deref().and_then(|place| place.strip_prefix(&prefix))

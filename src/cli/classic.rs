@@ -36,7 +36,7 @@ const XINETD: [&str; 13] = [
 
 /// What an old command line says.
 #[derive(Debug, Default)]
-struct Classic {
+pub struct Classic {
     file: Option<PathBuf>,
     format: Option<FileFormat>,
     control: Option<String>,
@@ -52,23 +52,34 @@ struct Classic {
     stay_alive: bool,
     /// The version is asked for.
     version: bool,
-    flags: ClassicFlags,
+    /// What it says about all services of the file.
+    pub flags: ClassicFlags,
 }
 
 /// Runs the command line if it is one of an old inetd.
 pub(super) fn run(arguments: &[OsString], is_command: impl Fn(&str) -> bool) -> Option<ExitCode> {
     let words: Vec<String> =
         arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let parsed = match kind(&words, is_command)? {
-        Kind::Inetd => inetd(&words),
-        Kind::Xinetd => xinetd(&words),
-    };
-    Some(match parsed {
+    Some(match parse(&words, is_command)? {
         Err(message) => fail(USAGE, message),
         Ok(classic) if classic.version => {
             super::output::out(&format!("inetd {}\n", env!("CARGO_PKG_VERSION")))
         }
         Ok(classic) => classic.run(),
+    })
+}
+
+/// Reads a command line, the name of the program first, unless it is one of ours.
+///
+/// # Errors
+/// A flag is not known, cannot be honoured, or has no value that it could have.
+pub fn parse(
+    words: &[String],
+    is_command: impl Fn(&str) -> bool,
+) -> Option<Result<Classic, String>> {
+    Some(match kind(words, is_command)? {
+        Kind::Inetd => inetd(words),
+        Kind::Xinetd => xinetd(words),
     })
 }
 

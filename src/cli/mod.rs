@@ -3,7 +3,7 @@
 mod access;
 mod arguments;
 mod check;
-mod classic;
+pub mod classic;
 mod control;
 mod convert;
 mod daemon;

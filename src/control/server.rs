@@ -95,7 +95,8 @@ impl Running {
     }
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, commands: mpsc::Sender<Command>) {
+/// Serves one client, until it goes or has had its time; what it asks for goes to `commands`.
+pub async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, commands: mpsc::Sender<Command>) {
     let answer = |request| answer(request, commands.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

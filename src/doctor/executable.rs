@@ -16,7 +16,7 @@ const PT_INTERP: u32 = 3;
 
 /// A kind of program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// A file for Linux and the like.
     Elf {
         /// The processor, `e_machine`.
@@ -45,7 +45,10 @@ pub(super) enum Kind {
 }
 
 /// Looks into a program.
-pub(super) fn kind(path: &Path) -> io::Result<Kind> {
+///
+/// # Errors
+/// It cannot be read.
+pub fn kind(path: &Path) -> io::Result<Kind> {
     let mut file = File::open(path)?;
     let mut start = Vec::new();
     (&mut file).take(SCRIPT_LINE as u64).read_to_end(&mut start)?;

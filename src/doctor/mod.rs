@@ -6,7 +6,7 @@
 
 mod arguments;
 mod buffering;
-mod executable;
+pub mod executable;
 mod finding;
 mod limits;
 mod log;

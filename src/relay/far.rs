@@ -2,10 +2,10 @@
 //! that inetd answers itself.
 
 pub(crate) mod builtin;
-pub(super) mod ident;
+pub mod ident;
 mod line;
 pub(super) mod server;
-pub(super) mod tcpmux;
+pub mod tcpmux;
 
 use crate::config::{Builtin, Target};
 use crate::launch::OurEnd;

@@ -10,7 +10,7 @@ mod alarm;
 mod carrier;
 pub mod datagrams;
 mod duplex;
-mod far;
+pub mod far;
 mod pump;
 mod splice;
 

@@ -2,7 +2,7 @@
 //! keeps it informed. It holds a connection open, by which it hears that rpcbind has ended, and tells
 //! everything again to the next one. Nobody ever waits for it but the end of the daemon, for a moment.
 
-mod protocol;
+pub mod protocol;
 
 use std::io;
 use std::path::Path;

@@ -18,8 +18,8 @@ const SUCCESS: u32 = 0;
 const AUTH_NONE: u32 = 0;
 /// RFC 5531, section 11: the bit of the last fragment of a record; the rest is its length.
 const LAST_FRAGMENT: u32 = 1 << 31;
-/// An answer is a number or two.
-pub(super) const LONGEST_ANSWER: usize = 1024;
+/// An answer is a number or two; this many bytes are none.
+pub const LONGEST_ANSWER: usize = 1024;
 
 /// What is asked of rpcbind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ fn put_text(call: &mut Vec<u8>, text: &str) {
 ///
 /// # Errors
 /// It is no answer to such a question.
-pub(super) fn length(mark: [u8; 4]) -> io::Result<usize> {
+pub fn length(mark: [u8; 4]) -> io::Result<usize> {
     let mark = u32::from_be_bytes(mark);
     let length = usize::try_from(mark & !LAST_FRAGMENT).unwrap_or(usize::MAX);
     if mark & LAST_FRAGMENT == 0 || length > LONGEST_ANSWER {
@@ -120,7 +120,7 @@ pub(super) fn length(mark: [u8; 4]) -> io::Result<usize> {
 ///
 /// # Errors
 /// It is no answer to the call with this id, or says that the call cannot be understood.
-pub(super) fn answer(bytes: &[u8], id: u32) -> io::Result<bool> {
+pub fn answer(bytes: &[u8], id: u32) -> io::Result<bool> {
     let mut numbers = Numbers { bytes };
     if (numbers.next()?, numbers.next()?) != (id, REPLY) {
         return Err(strange("it is not for us"));

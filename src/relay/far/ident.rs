@@ -37,7 +37,7 @@ enum Complaint {
 }
 
 /// Reads the question and gives the answer.
-pub(in crate::relay) async fn answer<S: AsyncRead + Unpin>(
+pub async fn answer<S: AsyncRead + Unpin>(
     stream: &mut S,
     ident: &Ident,
     ends: Option<(IpAddr, IpAddr)>,

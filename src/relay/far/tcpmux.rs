@@ -7,24 +7,24 @@ use tokio::io::AsyncRead;
 use super::line::{self, Broken};
 
 /// How long a peer may take for the line, as with FreeBSD's inetd.
-pub(in crate::relay) const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest line with its end, as in the BSDs.
-const LONGEST: usize = 256 + 2;
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest line with its end, as in the BSDs, in bytes.
+pub const LONGEST: usize = 256 + 2;
 
-/// The negative replies: to a name that nobody has,
-pub(in crate::relay) const UNKNOWN: &str = "-Service not available\r\n";
-/// to something that is no line,
-const UNREADABLE: &str = "-Error reading service name\r\n";
-/// to a line that has no end,
-const TOO_LONG: &str = "-Service name too long\r\n";
-/// and to one that does not come.
+/// The negative reply to a name that nobody has.
+pub const UNKNOWN: &str = "-Service not available\r\n";
+/// The negative reply to something that is no line.
+pub const UNREADABLE: &str = "-Error reading service name\r\n";
+/// The negative reply to a line that has no end.
+pub const TOO_LONG: &str = "-Service name too long\r\n";
+/// The negative reply to one that does not come.
 const TOO_LATE: &str = "-Timed out reading service name\r\n";
 
 /// Reads the line and no byte more: what comes behind it is the service's.
 ///
 /// # Errors
 /// The negative reply to what came instead.
-pub(in crate::relay) async fn read_name<S: AsyncRead + Unpin>(
+pub async fn read_name<S: AsyncRead + Unpin>(
     stream: &mut S,
     patience: Duration,
 ) -> Result<String, &'static str> {
