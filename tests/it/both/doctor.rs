@@ -69,9 +69,10 @@ fn a_taken_port_is_an_error_with_its_place_and_its_owner() {
 
 #[test]
 fn the_ports_of_a_running_daemon_are_its_own() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let listen = format!("listen = ['{port}', 'udp://{port}']");
-    let daemon = Daemon::run(&service("x", &probe(&["cat"]), &listen));
+    let cat = |keys: &str| service("x", &probe(&["cat"]), keys);
+    let daemon = Daemon::run(&cat(""));
+    let port = daemon.address("x");
+    daemon.reload_with(&cat(&format!("listen = ['{port}', 'udp://{port}']")));
     let doctor = inetd(&["doctor", "-c", &native(&daemon.config())]);
     assert_eq!(doctor.code, 0, "{}", doctor.out);
     assert!(!doctor.out.contains(&port.to_string()), "{}", doctor.out);

@@ -3,16 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::harness::unix::own_port;
 use crate::harness::{Client, Finished, inetd, probe, wait_until};
 
 fn me() -> String {
     let output = Command::new("id").arg("-un").output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// A port that is free now.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A folder with an inetd.conf for one service on a port.
@@ -23,7 +19,7 @@ struct Old {
 
 impl Old {
     fn new(mode: &str) -> Self {
-        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let (folder, port) = (tempfile::tempdir().unwrap(), own_port());
         let program = probe(&[]).remove(0);
         let line = format!("{port} stream tcp nowait {} {program} {program} {mode}\n", me());
         std::fs::write(folder.path().join("inetd.conf"), line).unwrap();

@@ -2,11 +2,12 @@
 //! one-liners. Both sides are run, and have to answer the same.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::harness::unix::own_port;
 use crate::harness::{Client, Daemon, Process, command, example, inetd, wait_until};
 
 const PAGE: &str = include_str!("../../../docs/migrating.md");
@@ -78,8 +79,7 @@ pub(super) fn on_free_ports(text: &str) -> (String, Vec<u16>) {
         .collect();
     ports.sort_unstable();
     ports.dedup();
-    let holders: Vec<_> = ports.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let free: Vec<_> = holders.iter().map(|holder| holder.local_addr().unwrap().port()).collect();
+    let free: Vec<_> = ports.iter().map(|_| own_port()).collect();
     let replace = |text: String, (old, new): (&&str, &u16)| text.replace(*old, &new.to_string());
     (ports.iter().zip(&free).fold(text.to_owned(), replace), free)
 }
@@ -156,9 +156,7 @@ impl Side {
     fn run(line: &str, behind: SocketAddr) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("x.sock");
-        let holder = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = holder.local_addr().unwrap().port();
-        drop(holder);
+        let port = own_port();
         let line = line
             .replace("7000", &port.to_string())
             .replace("8000", &behind.port().to_string())

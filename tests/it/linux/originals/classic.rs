@@ -6,9 +6,10 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::{
-    ask, assert_same, at, beginning, exchange, free_port, is_answered, is_now, listen_to, original,
-    ours, own_host, pattern_size, shape, start,
+    ask, assert_same, at, beginning, exchange, is_answered, is_now, listen_to, original, ours,
+    own_host, pattern_size, shape, start,
 };
+use crate::harness::unix::own_port;
 use crate::harness::{Process, Start, example, probe};
 
 /// A file with every kind of service, and where they are.
@@ -21,7 +22,7 @@ struct File {
 impl File {
     fn new(number: u8) -> Self {
         let host = own_host(number);
-        let ports = [(); 5].map(|()| free_port(&host));
+        let ports = [(); 5].map(|()| own_port());
         let [argv, identity, rights, server, datagrams] = ports;
         let probe = &probe(&[])[0];
         let server_path = &example("wait-server.c")[0];
@@ -143,7 +144,7 @@ fn inetutils_inetd_answers_the_same() {
 #[test]
 fn inetutils_inetd_tells_programs_the_same_of_the_connection() {
     let host = own_host(3);
-    let port = free_port(&host);
+    let port = own_port();
     let text = format!(
         "{host}:{port} stream tcp nowait nobody /usr/bin/env env\n\
          {host}:discard stream tcp nowait root internal\n"
@@ -173,7 +174,7 @@ fn inetutils_inetd_tells_programs_the_same_of_the_connection() {
 #[test]
 fn a_limit_of_starts_lets_as_many_in() {
     let host = own_host(4);
-    let port = free_port(&host);
+    let port = own_port();
     let text = format!(
         "{host}:{port} stream tcp nowait.3 nobody /bin/date date\n\
          {host}:discard stream tcp nowait root internal\n"
@@ -197,7 +198,7 @@ fn a_limit_of_starts_lets_as_many_in() {
 #[test]
 fn an_unknown_user_is_no_service() {
     let host = own_host(5);
-    let (wrong, right) = (free_port(&host), free_port(&host));
+    let (wrong, right) = (own_port(), own_port());
     let text = format!(
         "{host}:{wrong} stream tcp nowait no-such-user /bin/date date\n\
          {host}:{right} stream tcp nowait nobody /bin/date date\n\
@@ -222,7 +223,7 @@ fn an_unknown_user_is_no_service() {
 fn rlinetd_answers_the_same_after_its_own_conversion() {
     let Some(package) = original("rlinetd") else { return };
     let host = own_host(6);
-    let [argv, identity, datagrams, last] = [(); 4].map(|()| free_port(&host));
+    let [argv, identity, datagrams, last] = [(); 4].map(|()| own_port());
     let probe = &probe(&[])[0];
     let lines = format!(
         "{argv} stream tcp nowait nobody /bin/cat other-name /proc/self/cmdline -\n\

@@ -7,7 +7,7 @@ mod samples;
 mod xinetd;
 
 use std::io::{ErrorKind, Read};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
@@ -36,11 +36,6 @@ fn own_host(number: u8) -> String {
 /// A port of an address.
 fn at(host: &str, port: u16) -> SocketAddr {
     SocketAddr::new(host.parse().unwrap(), port)
-}
-
-/// A port that nobody has at this address.
-fn free_port(host: &str) -> u16 {
-    TcpListener::bind((host, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Starts an original and waits until it is `ready`.

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use super::{
-    ask, assert_same, at, beginning, exchange, free_port, is_answered, is_now, is_pattern,
-    listen_to, original, ours, own_host, start,
+    ask, assert_same, at, beginning, exchange, is_answered, is_now, is_pattern, listen_to,
+    original, ours, own_host, start,
 };
+use crate::harness::unix::own_port;
 use crate::harness::{Client, probe};
 
 /// A file that grows by entries.
@@ -24,7 +25,7 @@ impl File {
 
     /// Adds an entry on a free port.
     fn entry(&mut self, name: &str, lines: &str) -> SocketAddr {
-        let (host, port) = (&self.host, free_port(&self.host));
+        let (host, port) = (&self.host, own_port());
         self.text += &format!(
             "service {name}\n{{\n bind = {host}\n port = {port}\n disable = no\n{}\n}}\n",
             lines.trim(),

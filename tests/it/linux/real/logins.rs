@@ -1,12 +1,13 @@
 //! Logins, and commands for others.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::page::Server;
 use super::{client, finish, run, text};
+use crate::harness::unix::own_port;
 use crate::harness::{Finished, Process, wait_until};
 
 /// A client that is killed on drop.
@@ -103,8 +104,7 @@ struct Realm {
 
 impl Realm {
     fn new(folder: PathBuf) -> Self {
-        let any = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = any.local_addr().unwrap().port();
+        let port = own_port();
         let at = |name: &str| folder.join(name).display().to_string();
         let client = format!(
             "[libdefaults]\ndefault_realm = TEST\ndns_lookup_kdc = false\n\

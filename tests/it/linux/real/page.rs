@@ -3,13 +3,14 @@
 
 use std::fmt::Write;
 use std::fs::Permissions;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use super::{installed, run, text};
+use crate::harness::unix::own_port;
 use crate::harness::{Daemon, Start, inetd, left_out};
 
 const PAGE: &str = include_str!("../../../../docs/servers.md");
@@ -90,7 +91,7 @@ impl Server {
         let is_udp = text.contains("udp");
         let text = match form {
             "toml" => with_listen(text, &self.host, self.port),
-            "inetd.conf" => self.classic(text, is_udp),
+            "inetd.conf" => self.classic(text),
             _ => self.xinetd(text),
         };
         let start = if form == "toml" { Start::run(&text) } else { Start::classic(&text) };
@@ -106,9 +107,9 @@ impl Server {
     }
 
     /// The first field of a classic line says where it listens.
-    fn classic(&self, line: &str, is_udp: bool) -> String {
+    fn classic(&self, line: &str) -> String {
         let (_, rest) = line.split_once(' ').unwrap();
-        format!("{}:{} {rest}", self.host, self.free_port(is_udp))
+        format!("{}:{} {rest}", self.host, self.old_port())
     }
 
     /// xinetd wants it to be said that a port is not that of the services file.
@@ -117,7 +118,7 @@ impl Server {
         for line in entry.lines().filter(|line| !line.trim_start().starts_with("port ")) {
             writeln!(text, "{line}").unwrap();
             if line == "{" {
-                let port = self.free_port(false);
+                let port = self.old_port();
                 writeln!(text, "type = UNLISTED\nbind = {}\nport = {port}", self.host).unwrap();
             }
         }
@@ -125,14 +126,8 @@ impl Server {
     }
 
     /// The old formats know no port 0.
-    fn free_port(&self, is_udp: bool) -> u16 {
-        let any = (&*self.host, self.port);
-        let address = if is_udp {
-            UdpSocket::bind(any).and_then(|socket| socket.local_addr())
-        } else {
-            TcpListener::bind(any).and_then(|listener| listener.local_addr())
-        };
-        address.unwrap().port()
+    fn old_port(&self) -> u16 {
+        if self.port == 0 { own_port() } else { self.port }
     }
 }
 
