@@ -2,7 +2,9 @@
 
 use std::net::{TcpListener, UdpSocket};
 
-use crate::harness::{Daemon, Finished, Start, inetd, native, on_windows, probe, service, wine};
+use crate::harness::{
+    Daemon, Finished, Start, inetd, native, on_windows, own_port, probe, service, wine,
+};
 
 /// A configuration in a folder of its own.
 struct Config {
@@ -69,13 +71,12 @@ fn a_taken_port_is_an_error_with_its_place_and_its_owner() {
 
 #[test]
 fn the_ports_of_a_running_daemon_are_its_own() {
-    let cat = |keys: &str| service("x", &probe(&["cat"]), keys);
-    let daemon = Daemon::run(&cat(""));
-    let port = daemon.address("x");
-    daemon.reload_with(&cat(&format!("listen = ['{port}', 'udp://{port}']")));
+    let port = own_port();
+    let keys = format!("listen = ['127.0.0.1:{port}', 'udp://127.0.0.1:{port}']");
+    let daemon = Daemon::run(&service("x", &probe(&["cat"]), &keys));
     let doctor = inetd(&["doctor", "-c", &native(&daemon.config())]);
     assert_eq!(doctor.code, 0, "{}", doctor.out);
-    assert!(!doctor.out.contains(&port.to_string()), "{}", doctor.out);
+    assert!(!doctor.out.contains(&format!(":{port}")), "{}", doctor.out);
 }
 
 #[test]

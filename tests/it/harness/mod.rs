@@ -4,6 +4,7 @@
 mod client;
 mod daemon;
 mod lines;
+mod ports;
 mod process;
 mod programs;
 mod record;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 pub use client::{Client, Generated, Lifeline, checksum};
 pub use daemon::Daemon;
+pub use ports::own_port;
 pub use process::{Finished, Process, command, inetd};
 #[cfg(unix)]
 pub use programs::preload;

@@ -1,11 +1,6 @@
 //! What only Linux lets a test see and do.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
-use std::ops::Range;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::sync::{LazyLock, Mutex};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 
@@ -32,36 +27,6 @@ impl Daemon {
         let parent = self.id();
         processes().into_iter().filter(|(_, p)| *p == parent).map(|(child, _)| child).collect()
     }
-}
-
-/// Ports for what knows no port 0. The system gives none of them to who asks for any
-/// (`ip_local_port_range` begins at 32768), and no part of one looks like the ports 7000 to 8999 of
-/// examples, which are replaced one after the other.
-const PORTS: Range<u16> = 20_000..27_000;
-
-/// The ports of this process, and where it looks for the next one.
-static OWN: LazyLock<Mutex<(Vec<UnixDatagram>, u16)>> = LazyLock::new(|| {
-    let first = std::process::id() * 100 % u32::try_from(PORTS.len()).unwrap();
-    Mutex::new((Vec::new(), PORTS.start + u16::try_from(first).unwrap()))
-});
-
-/// A port that nobody has at any address, and that no other test gets before this process ends: a
-/// name that only one socket of the machine can have goes with it.
-pub fn own_port() -> u16 {
-    let mut own = OWN.lock().unwrap();
-    let (names, next) = &mut *own;
-    for _ in PORTS {
-        let port = *next;
-        *next = if port + 1 < PORTS.end { port + 1 } else { PORTS.start };
-        let name = SocketAddr::from_abstract_name(format!("inetd-test-port-{port}")).unwrap();
-        let Ok(name) = UnixDatagram::bind_addr(&name) else { continue };
-        let any = (Ipv4Addr::UNSPECIFIED, port);
-        if TcpListener::bind(any).is_ok() && UdpSocket::bind(any).is_ok() {
-            names.push(name);
-            return port;
-        }
-    }
-    panic!("all of {PORTS:?} are taken");
 }
 
 /// Whether we may become somebody else; if not, the test is left out.

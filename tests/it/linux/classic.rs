@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::unix::own_port;
-use crate::harness::{Client, Finished, inetd, probe, wait_until};
+use crate::harness::{Client, Finished, inetd, own_port, probe, wait_until};
 
 fn me() -> String {
     let output = Command::new("id").arg("-un").output().unwrap();

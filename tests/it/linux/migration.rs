@@ -7,8 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::harness::unix::own_port;
-use crate::harness::{Client, Daemon, Process, command, example, inetd, wait_until};
+use crate::harness::{Client, Daemon, Process, command, example, inetd, own_port, wait_until};
 
 const PAGE: &str = include_str!("../../../docs/migrating.md");
 

@@ -9,8 +9,7 @@ use super::{
     ask, assert_same, at, beginning, exchange, is_answered, is_now, listen_to, original, ours,
     own_host, pattern_size, shape, start,
 };
-use crate::harness::unix::own_port;
-use crate::harness::{Process, Start, example, probe};
+use crate::harness::{Process, Start, example, own_port, probe};
 
 /// A file with every kind of service, and where they are.
 struct File {

@@ -7,8 +7,7 @@ use super::{
     ask, assert_same, at, beginning, exchange, is_answered, is_now, is_pattern, listen_to,
     original, ours, own_host, start,
 };
-use crate::harness::unix::own_port;
-use crate::harness::{Client, probe};
+use crate::harness::{Client, own_port, probe};
 
 /// A file that grows by entries.
 struct File {

@@ -7,8 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::page::Server;
 use super::{client, finish, run, text};
-use crate::harness::unix::own_port;
-use crate::harness::{Finished, Process, wait_until};
+use crate::harness::{Finished, Process, own_port, wait_until};
 
 /// A client that is killed on drop.
 struct Guard(Child);

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::{installed, run, text};
-use crate::harness::unix::own_port;
-use crate::harness::{Daemon, Start, inetd, left_out};
+use crate::harness::{Daemon, Start, inetd, left_out, own_port};
 
 const PAGE: &str = include_str!("../../../../docs/servers.md");
 
