@@ -15,7 +15,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::harness::{Client, Daemon, Process, Start, wait_until};
 
 /// The folder of an unpacked package, if it is there and we are root, which the originals want.
-fn original(package: &str) -> Option<PathBuf> {
+pub(super) fn original(package: &str) -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let folder = target.join("originals").join(package);
     let is_root = rustix::process::geteuid().is_root();

@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::page::Server;
+use super::page::{Server, give};
 use super::{assert_same_tree, make_large, make_tree, run, text};
 
 /// Whoever the server is, it may write here.
@@ -82,6 +82,67 @@ fn vsftpd_takes_and_gives_a_file() {
         run("curl", &["-sS", "--max-time", "60", "-o", text(&copy), &url]);
         assert_same_tree(&original, &copy);
         std::fs::remove_file(server.at("root/incoming/file.bin")).unwrap();
+    });
+}
+
+#[test]
+fn proftpd_takes_and_gives_a_file() {
+    let Some(mut server) = Server::of("proftpd", &["curl", "tcpd"]) else { return };
+    let config = server.moved("/etc/proftpd/proftpd.conf", "proftpd.conf");
+    open_folder(&server.at("root/incoming"));
+    let text_of_config = format!(
+        "ServerType inetd\nServerName test\nUser nobody\nGroup nogroup\nUseIPv6 off\n\
+         AuthPAM off\nAuthOrder mod_auth_unix.c\nWtmpLog off\nTransferLog none\n\
+         ScoreboardFile none\n<Anonymous {}>\nUser ftp\nGroup ftp\nUserAlias anonymous ftp\n\
+         RequireValidShell off\n</Anonymous>\n",
+        server.at("root").display(),
+    );
+    std::fs::write(config, text_of_config).unwrap();
+    let original = server.at("original");
+    make_large(&original, 4 << 20);
+    server.each(|served| {
+        let (url, copy) = (served.url("ftp", "incoming/file.bin"), served.at("copy"));
+        run("curl", &["-sS", "--max-time", "60", "-T", text(&original), &url]);
+        run("curl", &["-sS", "--max-time", "60", "-o", text(&copy), &url]);
+        assert_same_tree(&original, &copy);
+        std::fs::remove_file(server.at("root/incoming/file.bin")).unwrap();
+    });
+}
+
+#[test]
+fn inetutils_ftpd_gives_a_file() {
+    let Some(server) = Server::of("inetutils-ftpd", &["curl", "tcpd"]) else { return };
+    let user = run("getent", &["passwd", "ftp"]).out;
+    let home = Path::new(user.split(':').nth(5).unwrap());
+    let folder = tempfile::Builder::new().prefix("inetd-real-").tempdir_in(home).unwrap();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let file = folder.path().join("file.bin");
+    make_large(&file, 4 << 20);
+    let name = folder.path().file_name().unwrap().to_str().unwrap();
+    server.each(|served| {
+        let list =
+            run("curl", &["-sS", "--max-time", "60", &served.url("ftp", &format!("{name}/"))]);
+        assert!(list.out.contains("4194304") && list.out.contains("file.bin"), "{}", list.out);
+        let (url, copy) = (served.url("ftp", &format!("{name}/file.bin")), served.at("copy"));
+        run("curl", &["-sS", "--max-time", "60", "-o", text(&copy), &url]);
+        assert_same_tree(&file, &copy);
+    });
+}
+
+#[test]
+fn nbd_server_gives_and_takes_a_disk() {
+    let Some(mut server) = Server::of("nbd-server", &["nbd-server", "nbdcopy"]) else { return };
+    let disk = server.moved("/srv/nbd/disk.img", "disk.img");
+    make_large(&disk, 8 << 20);
+    give(&disk, "nbd");
+    let other = server.at("other");
+    std::fs::write(&other, vec![7; 8 << 20]).unwrap();
+    server.each(|served| {
+        let (url, copy) = (served.url("nbd", ""), served.at("copy"));
+        run("nbdcopy", &[&url, text(&copy)]);
+        assert_same_tree(&disk, &copy);
+        run("nbdcopy", &[text(&other), &url]);
+        assert_same_tree(&disk, &other);
     });
 }
 

@@ -1,7 +1,9 @@
 //! Logins, and commands for others.
 
+use std::fs::Permissions;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -71,6 +73,29 @@ fn telnetd_asks_for_a_login() {
         after("Password: ", "no-password\n");
         after("Login incorrect", "");
         drop(telnet);
+    });
+}
+
+/// The server reads `/root/.rhosts`, so it has a `/root` of its own.
+#[test]
+fn rshd_runs_a_command() {
+    let programs = ["in.rshd", "rsh-redone-rsh", "tcpd", "unshare", "mount"];
+    let Some(mut server) = Server::of("rsh-redone-server", &programs) else { return };
+    let home = server.at("home");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::write(home.join(".rhosts"), "localhost root\n127.0.0.1 root\n").unwrap();
+    let script = server.moved("/usr/sbin/in.rshd", "in.rshd");
+    let text_of_script = format!(
+        "#!/bin/sh\nexec unshare --mount sh -c 'mount --bind {} /root && exec /usr/sbin/in.rshd'\n",
+        home.display()
+    );
+    std::fs::write(&script, text_of_script).unwrap();
+    std::fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    server.each(|served| {
+        let port = served.port();
+        let command = "echo one two; ls -A /root";
+        let answer = run("rsh-redone-rsh", &["-p", &port, "-l", "root", "127.0.0.1", command]);
+        assert_eq!(answer.out, "one two\n.rhosts\n");
     });
 }
 

@@ -9,10 +9,18 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use super::super::originals::original;
 use super::{installed, run, text};
 use crate::harness::{Daemon, Start, inetd, left_out, own_port};
 
 const PAGE: &str = include_str!("../../../../docs/servers.md");
+
+/// Servers that cannot be installed beside others of the page: where the lines have them, and the
+/// package, which `ci/test` unpacks.
+const UNPACKED: [(&str, &str); 2] =
+    [("/usr/sbin/proftpd", "proftpd-core"), ("/usr/sbin/ftpd", "inetutils-ftpd")];
+/// Servers that no old inetd can run.
+const ONLY_OURS: [&str; 1] = ["nbd-server"];
 
 /// A block of the page: what it is written in, and its text.
 type Block = (&'static str, String);
@@ -44,8 +52,17 @@ impl Server {
             return None;
         }
         installed(programs)?;
+        let mut blocks = blocks(section);
+        for (place, package) in UNPACKED {
+            if blocks.iter().any(|(_, text)| text.contains(place)) {
+                let program = original(package)?.join(&place[1..]);
+                for (_, block) in &mut blocks {
+                    *block = block.replace(place, text(&program));
+                }
+            }
+        }
         let folder = public_folder();
-        Some(Self { blocks: blocks(section), folder, host: "127.0.0.1".into(), port: 0 })
+        Some(Self { blocks, folder, host: "127.0.0.1".into(), port: 0 })
     }
 
     /// A file or folder of the server, here.
@@ -168,7 +185,8 @@ fn blocks(section: &str) -> Vec<Block> {
         .into_iter()
         .flat_map(|form| fenced(&rest[..end], form).map(move |text| (form, text)))
         .collect();
-    assert!(blocks.len() >= 2 && blocks.last().unwrap().0 == "toml", "{section}: {blocks:?}");
+    let least = if ONLY_OURS.contains(&section) { 1 } else { 2 };
+    assert!(blocks.len() >= least && blocks.last().unwrap().0 == "toml", "{section}: {blocks:?}");
     blocks
 }
 
@@ -199,7 +217,8 @@ fn the_classic_lines_of_the_page_make_one_file() {
     let converted = inetd(&["convert", text(&path)]);
     assert_eq!(converted.code, 0, "{}", converted.err);
     let services = converted.out.matches("\n[service.").count();
-    assert_eq!(services, PAGE.matches("\n### ").count(), "{}", converted.out);
+    let headings = PAGE.matches("\n### ").count();
+    assert_eq!(services + ONLY_OURS.len(), headings, "{}", converted.out);
 }
 
 /// Of the programs and users each has to be here, which only `ci/test` can promise: what is left
@@ -210,6 +229,10 @@ fn the_services_of_the_page_make_one_file() {
     let path = folder.path().join("inetd.toml");
     let all: String = fenced(PAGE, "toml").collect();
     assert_eq!(all.matches("\n[service.").count() + 1, PAGE.matches("\n### ").count());
+    let all = UNPACKED.into_iter().fold(all, |all, (place, package)| match original(package) {
+        Some(folder) => all.replace(place, text(&folder.join(&place[1..]))),
+        None => all,
+    });
     std::fs::write(&path, all).unwrap();
     let checked = inetd(&["check", text(&path)]);
     let errors = checked.err.lines().filter(|line| line.starts_with("error"));
