@@ -155,61 +155,87 @@ impl Admission {
         self.lock().services.get(&service).is_some_and(|slots| slots.draining)
     }
 
-    /// Asks for a slot for the connection that `listener` is about to accept. Without one it is
-    /// for somebody who is here already and cannot wait, whatever the service says of its limits.
+    /// Asks for a slot for the connection that `listener` is about to accept.
     pub fn enter(
         self: &Arc<Self>,
         service: ServiceId,
-        listener: Option<ListenerId>,
+        listener: ListenerId,
         gate: &Gate,
         now: Instant,
     ) -> Entry {
-        let (over_limit, over_rate) = match listener {
-            Some(_) => (gate.over_limit, gate.over_rate),
-            None => (OverLimit::Reject, OverRate::Reject),
-        };
         let mut slots = self.lock();
         let slots = &mut *slots;
         // A reload may have taken the service away just now. Its last connection comes in as before.
-        let mut forgotten;
-        let of_service = match slots.services.get_mut(&service) {
-            Some(of_service) => &mut **of_service,
-            None => {
-                forgotten = ServiceSlots::default();
-                &mut forgotten
+        let mut of_service = slots.services.get_mut(&service);
+        if let Some(of_service) = &of_service {
+            if of_service.draining {
+                return Entry::Draining;
             }
-        };
-        if of_service.draining {
-            return Entry::Draining;
+            if gate.over_rate == OverRate::Pause
+                && let Some(until) = of_service.paused_until(now)
+            {
+                return Entry::Pause { until, begins: false };
+            }
         }
-        if over_rate == OverRate::Pause
-            && let Some(until) = of_service.paused_until(now)
-        {
-            return Entry::Pause { until, begins: false };
+        if is_full(slots.in_use, slots.limit) {
+            if gate.over_limit == OverLimit::Reject {
+                return Entry::Full(Refusal::DaemonLimit);
+            }
+            slots.waiting.push_back(listener);
+            return Entry::Sleep;
         }
-        let full = if is_full(slots.in_use, slots.limit) {
-            Refusal::DaemonLimit
-        } else if is_full(of_service.in_use, of_service.limit) {
-            Refusal::ServiceLimit
-        } else {
-            if over_rate == OverRate::Pause
+        if let Some(of_service) = &mut of_service {
+            if of_service.is_full() {
+                if gate.over_limit == OverLimit::Reject {
+                    return Entry::Full(Refusal::ServiceLimit);
+                }
+                of_service.waiting.push(listener);
+                return Entry::Sleep;
+            }
+            if gate.over_rate == OverRate::Pause
                 && let Some(until) = of_service.begin_pause(gate, now)
             {
                 return Entry::Pause { until, begins: true };
             }
             of_service.in_use += 1;
-            slots.in_use += 1;
-            let admission = Arc::clone(self);
-            return Entry::Admitted(Permit { admission, service, source: None, over_rate });
-        };
-        match (listener, over_limit, full) {
-            (None, ..) | (_, OverLimit::Reject, _) => return Entry::Full(full),
-            (Some(listener), OverLimit::Queue, Refusal::DaemonLimit) => {
-                slots.waiting.push_back(listener);
-            }
-            (Some(listener), OverLimit::Queue, _) => of_service.waiting.push(listener),
         }
-        Entry::Sleep
+        slots.in_use += 1;
+        Entry::Admitted(self.permit(service, gate.over_rate))
+    }
+
+    /// Asks for a slot for somebody who is here already and cannot wait, whatever the service says of
+    /// its limits. One who `moves` has a slot of the daemon, in a session that ends as soon as this
+    /// is answered.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn enter_at_once(
+        self: &Arc<Self>,
+        service: ServiceId,
+        moves: bool,
+    ) -> Result<Permit, Refusal> {
+        let mut slots = self.lock();
+        let slots = &mut *slots;
+        let of_service = slots.services.get_mut(&service);
+        if of_service.as_ref().is_some_and(|of_service| of_service.draining) {
+            return Err(Refusal::Draining);
+        }
+        if is_full(slots.in_use - u32::from(moves), slots.limit) {
+            return Err(Refusal::DaemonLimit);
+        }
+        if let Some(of_service) = of_service {
+            if of_service.is_full() {
+                return Err(Refusal::ServiceLimit);
+            }
+            of_service.in_use += 1;
+        }
+        slots.in_use += 1;
+        Ok(self.permit(service, OverRate::Reject))
+    }
+
+    /// For a slot that was counted.
+    fn permit(self: &Arc<Self>, service: ServiceId, over_rate: OverRate) -> Permit {
+        Permit { admission: Arc::clone(self), service, source: None, over_rate }
     }
 
     /// Decides about a peer that was accepted with a slot, or only to hear that there is none. A
@@ -306,6 +332,10 @@ impl Admission {
 }
 
 impl ServiceSlots {
+    fn is_full(&self) -> bool {
+        is_full(self.in_use, self.limit)
+    }
+
     /// The end of the pause that is on because connections came too fast.
     fn paused_until(&self, now: Instant) -> Option<Instant> {
         self.pause.filter(|until| *until > now)

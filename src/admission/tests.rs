@@ -22,7 +22,7 @@ fn gate(over_limit: OverLimit) -> Gate {
 }
 
 fn enter(admission: &Arc<Admission>, service: u32, listener: u64, over_limit: OverLimit) -> Entry {
-    admission.enter(service, Some(listener), &gate(over_limit), Instant::now())
+    admission.enter(service, listener, &gate(over_limit), Instant::now())
 }
 
 /// The answer for a peer without a name.
@@ -126,14 +126,14 @@ fn of_a_service_that_is_gone_nothing_is_left_and_its_sessions_end_as_ever() {
         ..gate(OverLimit::Queue)
     };
     let world = World::at(Instant::now());
-    let held = permit(admission.enter(1, Some(10), &limited, world.now));
+    let held = permit(admission.enter(1, 10, &limited, world.now));
     let held = let_in(&admission, &limited, Ok(held), 1, &world).unwrap();
     assert!(matches!(enter(&admission, 1, 10, OverLimit::Queue), Entry::Sleep));
     admission.forget(1);
     // Whoever slept because it was full may belong to another service now.
     assert_eq!(admission.next_offered(), Some(10));
     // A front thread may have been on its way into it.
-    let late = permit(admission.enter(1, Some(10), &limited, world.now));
+    let late = permit(admission.enter(1, 10, &limited, world.now));
     let late = let_in(&admission, &limited, Ok(late), 1, &world).unwrap();
     assert_eq!(admission.together(), (2, Some(2)));
     assert!(matches!(enter(&admission, 1, 10, OverLimit::Queue), Entry::Sleep));
@@ -175,7 +175,7 @@ fn a_flood_from_one_source_uses_up_nothing_of_the_others() {
     };
     let start = Instant::now();
     let come = |number, now| {
-        let slot = Ok(permit(admission.enter(1, Some(10), &gate, now)));
+        let slot = Ok(permit(admission.enter(1, 10, &gate, now)));
         let_in(&admission, &gate, slot, number, &World::at(now))
     };
     let refused = |number, now| come(number, now).unwrap_err();
@@ -221,7 +221,7 @@ fn of_several_reasons_the_first_in_the_order_counts() {
     let busy = World { now, fresh: true, minute: || WeekMinute::new(1, 8, 30), load: || Some(2.0) };
     let idle = World { load: || Some(1.99), ..busy };
     let at_night = World { minute: || WeekMinute::new(1, 9, 0), ..busy };
-    let enter = |gate: &Gate| match admission.enter(1, Some(10), gate, now) {
+    let enter = |gate: &Gate| match admission.enter(1, 10, gate, now) {
         Entry::Admitted(permit) => Ok(permit),
         Entry::Full(refusal) => Err(refusal),
         other => panic!("{other:?}"),
@@ -258,14 +258,27 @@ fn who_cannot_wait_is_refused_whatever_the_service_says() {
     let gate = Gate { rate: Rate::new(1, second), ..gate(OverLimit::Queue) };
     let start = Instant::now();
     let world = World::at(start);
-    let come = || admission.enter(1, None, &gate, start);
-    let held = let_in(&admission, &gate, Ok(permit(come())), 1, &world).unwrap();
-    assert!(matches!(come(), Entry::Full(Refusal::ServiceLimit)));
+    let come = || admission.enter_at_once(1, false);
+    let held = let_in(&admission, &gate, come(), 1, &world).unwrap();
+    assert_eq!(come().unwrap_err(), Refusal::ServiceLimit);
     drop(held);
     assert_eq!(admission.next_offered(), None, "nobody sleeps");
     // Too fast: no pause for the others, but a refusal.
-    let slot = Ok(permit(come()));
-    assert_eq!(let_in(&admission, &gate, slot, 1, &world).unwrap_err(), Refusal::Rate);
+    assert_eq!(let_in(&admission, &gate, come(), 1, &world).unwrap_err(), Refusal::Rate);
+}
+
+#[test]
+fn who_moves_to_another_service_keeps_the_slot_of_the_daemon() {
+    let admission = admission(Some(1));
+    let before = permit(enter(&admission, 1, 10, OverLimit::Queue));
+    assert!(matches!(enter(&admission, 1, 10, OverLimit::Queue), Entry::Sleep));
+    assert_eq!(admission.enter_at_once(2, false).unwrap_err(), Refusal::DaemonLimit);
+    let after = admission.enter_at_once(2, true).unwrap();
+    drop(before);
+    assert_eq!(admission.next_offered(), None, "the slot was never free");
+    assert_eq!((admission.together(), admission.in_use(2)), ((1, Some(1)), 1));
+    drop(after);
+    assert_eq!(admission.next_offered(), Some(10));
 }
 
 // xinetd.conf(5): "instances" is how many servers "can be simultaneously active"; of "cps": "If the
@@ -282,7 +295,7 @@ fn a_full_service_refuses_and_a_fast_one_pauses() {
         ..Gate::default()
     };
     let start = Instant::now();
-    let enter = |now| admission.enter(1, Some(10), &gate, now);
+    let enter = |now| admission.enter(1, 10, &gate, now);
     let come = |now| let_in(&admission, &gate, Ok(permit(enter(now))), 1, &World::at(now)).unwrap();
     let first = come(start);
     let second_one = come(start);
@@ -297,7 +310,7 @@ fn a_full_service_refuses_and_a_fast_one_pauses() {
     let end = start + 10 * second;
     assert!(matches!(enter(start), Entry::Pause { until, begins: true } if until == end));
     // Nothing is accepted in the pause, also not to be closed.
-    let third = admission.enter(2, Some(20), &gate, start);
+    let third = admission.enter(2, 20, &gate, start);
     admission.set_limit(Some(2));
     assert!(matches!(enter(start), Entry::Pause { until, begins: false } if until == end));
     assert!(matches!(enter(end), Entry::Full(Refusal::DaemonLimit)));
@@ -314,7 +327,7 @@ fn a_full_service_lets_wait_and_a_fast_one_refuses() {
         Gate { over_rate: OverRate::Reject, rate: Rate::new(1, second), ..gate(OverLimit::Queue) };
     let start = Instant::now();
     let world = World::at(start);
-    let enter = || admission.enter(1, Some(10), &gate, start);
+    let enter = || admission.enter(1, 10, &gate, start);
     let held = let_in(&admission, &gate, Ok(permit(enter())), 1, &world).unwrap();
     assert!(matches!(enter(), Entry::Sleep));
     drop(held);
@@ -330,7 +343,7 @@ fn too_many_connections_make_a_pause_that_ends() {
     let mut gate = Gate { rate: Rate::new(2, 2 * second), ..Gate::default() };
     let start = Instant::now();
     let come = |gate: &Gate, now| {
-        let entry = admission.enter(1, Some(10), gate, now);
+        let entry = admission.enter(1, 10, gate, now);
         if let Entry::Admitted(permit) = entry {
             let_in(&admission, gate, Ok(permit), 1, &World::at(now)).unwrap();
             return None;
@@ -400,7 +413,7 @@ proptest! {
                     if asleep.contains(&listener) {
                         continue; // A sleeping listener does not ask.
                     }
-                    let slot = match admission.enter(service, Some(listener), gate, now) {
+                    let slot = match admission.enter(service, listener, gate, now) {
                         Entry::Admitted(permit) => Ok(permit),
                         Entry::Full(refusal) => Err(refusal),
                         Entry::Draining => unreachable!("nobody asked for it"),
@@ -449,7 +462,7 @@ proptest! {
         now += Duration::from_secs(600);
         for (service, gate) in gates.iter().enumerate() {
             let service = u32::try_from(service).unwrap();
-            let slot = Ok(permit(admission.enter(service, Some(1), gate, now)));
+            let slot = Ok(permit(admission.enter(service, 1, gate, now)));
             prop_assert!(let_in(&admission, gate, slot, 1, &World::at(now)).is_ok());
         }
     }

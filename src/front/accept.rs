@@ -48,7 +48,7 @@ impl Front {
             return self.visit_datagrams(listener, &service, &setup);
         }
         let gate = &setup.config.gate;
-        let mut slot = match self.admission.enter(service.id, Some(listener.id), gate, now) {
+        let mut slot = match self.admission.enter(service.id, listener.id, gate, now) {
             Entry::Sleep => return,
             Entry::Pause { until, begins } => {
                 if begins {
@@ -176,27 +176,16 @@ impl Front {
         }
     }
 
-    /// Decides about somebody who cannot wait for a slot.
+    /// Decides about somebody who cannot wait for a slot, or `moves` here with one of the daemon's.
     pub(super) fn admit_at_once(
         &self,
         service: &Service,
         gate: &Gate,
         visitor: Visitor<'_>,
+        moves: bool,
     ) -> Verdict {
-        let now = Instant::now();
-        let slot = match self.admission.enter(service.id, None, gate, now) {
-            Entry::Admitted(permit) => Ok(permit),
-            Entry::Full(refusal) => Err(refusal),
-            Entry::Draining => Err(Refusal::Draining),
-            Entry::Pause { until, begins } => {
-                if begins {
-                    self.too_fast(service, gate, until - now);
-                }
-                Err(Refusal::Rate)
-            }
-            Entry::Sleep => Err(Refusal::ServiceLimit),
-        };
-        self.admission.let_in(gate, slot, Some(visitor), &World::at(now))
+        let slot = self.admission.enter_at_once(service.id, moves);
+        self.admission.let_in(gate, slot, Some(visitor), &World::at(Instant::now()))
     }
 
     /// Accepts one connection and arms the listener again: at once or, if something is wrong,

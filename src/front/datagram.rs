@@ -80,7 +80,7 @@ impl Front {
         let sender = listener.socket().next_sender()?;
         let now = Instant::now();
         let gate = &setup.config.gate;
-        let slot = match self.admission.enter(service.id, Some(listener.id), gate, now) {
+        let slot = match self.admission.enter(service.id, listener.id, gate, now) {
             Entry::Sleep => return Ok(Next::Leave),
             Entry::Pause { until, begins } => {
                 if begins {
@@ -133,7 +133,7 @@ impl Front {
             let peer = Address::from(sender);
             let gate = &setup.config.gate;
             let visitor = Visitor { peer: &peer, local: None, names: None };
-            match self.admit_at_once(service, gate, visitor) {
+            match self.admit_at_once(service, gate, visitor, false) {
                 Verdict::In(permit, _) => {
                     self.begin_flow(listener, service, setup, permit, sender, datagram);
                 }

@@ -30,8 +30,8 @@ use crate::reap;
 use crate::record::Recorder;
 use crate::record::event;
 use crate::record::log::Value;
-use crate::relay::Relays;
 use crate::relay::datagrams::Flows;
+use crate::relay::{Carrier, Relays};
 use crate::session::stderr::StderrPipe;
 use crate::session::{SessionId, SessionTable};
 use crate::sys::poll::Poller;
@@ -114,8 +114,8 @@ pub enum Next {
     Decide(Box<Arrival>),
     /// Its program could not be started for want of resources: another try.
     Start(Box<Arrival>),
-    /// It has said to the multiplexer which service it wants.
-    Transfer(Box<Transfer>),
+    /// It has said to the multiplexer, in this session, which service it wants.
+    Transfer(Box<Transfer>, Carrier),
 }
 
 /// What the front threads and the supervisor share.
@@ -322,7 +322,7 @@ impl Front {
                 match next {
                     Some(Next::Decide(arrival)) => self.decide(*arrival),
                     Some(Next::Start(arrival)) => self.start_session(*arrival),
-                    Some(Next::Transfer(transfer)) => self.transfer(*transfer),
+                    Some(Next::Transfer(transfer, from)) => self.transfer(*transfer, from),
                     None => {}
                 }
             }

@@ -11,7 +11,7 @@ use crate::admission::tables::Extras;
 use crate::admission::{Refusal, Verdict, Visitor};
 use crate::config::MuxName;
 use crate::listener::endpoint::Address;
-use crate::relay::Near;
+use crate::relay::{Carrier, Near};
 use crate::service::Service;
 use crate::sys::socket::Connection;
 
@@ -78,8 +78,9 @@ impl Offers {
 }
 
 impl Front {
-    /// Lets a connection of the multiplexer into the service that it wants, or not.
-    pub(super) fn transfer(self: &Arc<Self>, transfer: Transfer) {
+    /// Lets a connection of the multiplexer into the service that it wants, or not. `from` is its
+    /// session there.
+    pub(super) fn transfer(self: &Arc<Self>, transfer: Transfer, from: Carrier) {
         let Transfer { offer: Offer { name, service }, connection, peer, local } = transfer;
         if self.is_stopping() {
             return;
@@ -92,8 +93,10 @@ impl Front {
         let visitor = Visitor { peer: &peer, local: Some(&local), names: names.as_ref() };
         let verdict = match service.paused_until(now) {
             Some(_) => Verdict::Out(Refusal::Paused, None),
-            None => self.admit_at_once(&service, gate, visitor),
+            None => self.admit_at_once(&service, gate, visitor, true),
         };
+        // Only now, so that nobody else gets the slot of the daemon that the connection has.
+        drop(from);
         let (permit, extras, ask) = match verdict {
             Verdict::In(permit, extras) => (permit, extras, None),
             Verdict::Ask(permit, ask) => (permit, Extras::default(), Some(ask)),

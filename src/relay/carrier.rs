@@ -26,7 +26,8 @@ use crate::sys::socket::{Connection, Stream};
 use crate::sys::splice::Tube;
 
 /// Relays for one session, and tells that the relay is over when it is dropped.
-pub(super) struct Carrier {
+#[derive(Debug)]
+pub struct Carrier {
     pub(super) front: Arc<Front>,
     pub(super) session: SessionId,
     pub(super) setup: Arc<Setup>,

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use self::carrier::Carrier;
+pub use self::carrier::Carrier;
 use self::datagrams::Flow;
 pub use self::far::Far;
 pub(crate) use self::far::builtin;
@@ -244,9 +244,7 @@ impl Task {
                 Ok(None) => {}
                 Ok(Some(transfer)) => {
                     let front = Arc::clone(&session.front);
-                    // Its slot is free before another one is asked for.
-                    drop(session);
-                    front.again(Next::Transfer(Box::new(transfer)));
+                    front.again(Next::Transfer(Box::new(transfer), session));
                 }
                 Err(error) => session.cannot_relay(&error),
             }

@@ -87,6 +87,24 @@ fn a_service_lets_in_whom_it_wants_after_the_multiplexer_has() {
 }
 
 #[test]
+fn a_connection_that_moves_keeps_the_slot_that_others_wait_for() {
+    let start = Start::run(&[MUX.to_owned(), offered("x", "tcpmux://+x", &["cat"], "")].concat());
+    let daemon = start.daemon("max_sessions = 1").ready();
+    for _ in 0..5 {
+        let mut first = daemon.connect("mux");
+        let mut second = daemon.connect("mux");
+        for client in [&mut first, &mut second] {
+            client.send(b"x\r\n");
+            assert_eq!(client.line(), "+Go");
+            client.send(b"hello");
+            client.half_close();
+            assert_eq!(client.rest(), "hello");
+        }
+        wait_until("a free slot", || daemon.sessions(0).is_empty());
+    }
+}
+
+#[test]
 fn one_slot_of_the_daemon_is_enough_for_both() {
     let start = Start::run(&[MUX.to_owned(), offered("x", "tcpmux://+x", &["cat"], "")].concat());
     let daemon = start.daemon("max_sessions = 1").ready();
