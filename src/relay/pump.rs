@@ -50,7 +50,7 @@ enum State {
 }
 
 /// What a pump has come to.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// The source has ended, and the sink was told.
     Ended,
@@ -141,18 +141,27 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Carry<R, W> for Pump {
                 }
                 State::Ending => {
                     // This flushes, too.
-                    return match ready!(Pin::new(&mut *to).poll_shutdown(context)) {
-                        Ok(()) => {
-                            self.state = State::Ended;
-                            Poll::Ready(Event::Ended)
-                        }
-                        Err(_) => Poll::Ready(Event::SinkFailed),
-                    };
+                    let event = ready!(tell_end(context, to));
+                    if event == Event::Ended {
+                        self.state = State::Ended;
+                    }
+                    return Poll::Ready(event);
                 }
                 State::Ended => return Poll::Pending,
             }
         }
     }
+}
+
+/// Tells the sink that the source has ended.
+pub(super) fn tell_end<W: AsyncWrite + Unpin>(
+    context: &mut Context<'_>,
+    to: &mut W,
+) -> Poll<Event> {
+    Pin::new(to).poll_shutdown(context).map(|told| match told {
+        Ok(()) => Event::Ended,
+        Err(_) => Event::SinkFailed,
+    })
 }
 
 impl Pump {

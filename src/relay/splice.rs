@@ -6,12 +6,9 @@
 //! them. So idle connections have none, and there are at most two for each session.
 
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::AsyncWrite;
-
-use super::pump::{Carry, Direction, Event, Pump, TURN};
+use super::pump::{Carry, Direction, Event, Pump, TURN, tell_end};
 use crate::sys::socket::Stream;
 use crate::sys::splice::Tube;
 
@@ -132,13 +129,11 @@ impl Carry<Stream, Stream> for Splicer {
                     }
                 }
                 State::Ending => {
-                    return match ready!(Pin::new(&mut *to).poll_shutdown(context)) {
-                        Ok(()) => {
-                            self.state = State::Ended;
-                            Poll::Ready(Event::Ended)
-                        }
-                        Err(_) => Poll::Ready(Event::SinkFailed),
-                    };
+                    let event = ready!(tell_end(context, to));
+                    if event == Event::Ended {
+                        self.state = State::Ended;
+                    }
+                    return Poll::Ready(event);
                 }
                 State::Ended => return Poll::Pending,
                 State::Copying(pump) => return pump.poll(context, from, to, moved),
