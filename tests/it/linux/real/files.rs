@@ -58,6 +58,19 @@ fn rsync_copies_a_tree_both_ways() {
     });
 }
 
+/// The folder of the server is `root`.
+fn takes_and_gives_a_file(server: &Server) {
+    let original = server.at("original");
+    make_large(&original, 4 << 20);
+    server.each(|served| {
+        let (url, copy) = (served.url("ftp", "incoming/file.bin"), served.at("copy"));
+        run("curl", &["-sS", "--max-time", "60", "-T", text(&original), &url]);
+        run("curl", &["-sS", "--max-time", "60", "-o", text(&copy), &url]);
+        assert_same_tree(&original, &copy);
+        std::fs::remove_file(server.at("root/incoming/file.bin")).unwrap();
+    });
+}
+
 #[test]
 fn vsftpd_takes_and_gives_a_file() {
     let Some(mut server) = Server::of("vsftpd", &["vsftpd", "curl"]) else { return };
@@ -74,15 +87,7 @@ fn vsftpd_takes_and_gives_a_file() {
         server.at("empty").display(),
     );
     std::fs::write(config, text_of_config).unwrap();
-    let original = server.at("original");
-    make_large(&original, 4 << 20);
-    server.each(|served| {
-        let (url, copy) = (served.url("ftp", "incoming/file.bin"), served.at("copy"));
-        run("curl", &["-sS", "--max-time", "60", "-T", text(&original), &url]);
-        run("curl", &["-sS", "--max-time", "60", "-o", text(&copy), &url]);
-        assert_same_tree(&original, &copy);
-        std::fs::remove_file(server.at("root/incoming/file.bin")).unwrap();
-    });
+    takes_and_gives_a_file(&server);
 }
 
 #[test]
@@ -98,15 +103,7 @@ fn proftpd_takes_and_gives_a_file() {
         server.at("root").display(),
     );
     std::fs::write(config, text_of_config).unwrap();
-    let original = server.at("original");
-    make_large(&original, 4 << 20);
-    server.each(|served| {
-        let (url, copy) = (served.url("ftp", "incoming/file.bin"), served.at("copy"));
-        run("curl", &["-sS", "--max-time", "60", "-T", text(&original), &url]);
-        run("curl", &["-sS", "--max-time", "60", "-o", text(&copy), &url]);
-        assert_same_tree(&original, &copy);
-        std::fs::remove_file(server.at("root/incoming/file.bin")).unwrap();
-    });
+    takes_and_gives_a_file(&server);
 }
 
 #[test]
