@@ -410,7 +410,7 @@ mod tests {
     }
 
     // inetd(8) of Debian's openbsd-inetd: "inetd [-d] [-E] [-i] [-l] [-q length] [-R rate]
-    // [configuration_file]"; "-i: Makes the program not daemonize itself."
+    // [configuration_file]"; "-i Makes the program not daemonize itself."
     #[test]
     fn the_flags_of_debian_and_openbsd() {
         let classic = inetd(&words("inetd -Eil -q 64 -R 0")).unwrap();
@@ -421,7 +421,7 @@ mod tests {
         assert!(classic.foreground && classic.file.is_none());
     }
 
-    // inetd(8) of GNU inetutils: "--debug", "--environment", "--pidfile=FILE", "--rate=NUMBER",
+    // inetd(8) of GNU inetutils: "--debug", "--environment", "--pidfile [filename]", "--rate rate",
     // "--resolve". inetd(8) of NetBSD: "-f: the foreground".
     #[test]
     fn the_flags_of_inetutils_and_netbsd() {

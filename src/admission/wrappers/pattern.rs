@@ -296,8 +296,8 @@ fn masked_v6(net: &str, mask: &str) -> Read {
     }
 }
 
-/// `192.0.2.0/255.255.255.0`, `192.0.2.0/24`. hosts_access(5): "a host address is matched if `net'
-/// is equal to the bitwise AND of the address and the `mask'".
+/// `192.0.2.0/255.255.255.0`, `192.0.2.0/24`. hosts_access(5): "An IPv4 host address is matched if
+/// `net' is equal to the bitwise AND of the address and the `mask'".
 fn masked_v4(net: &str, mask: &str) -> Read {
     const HELP: &str = "write 192.0.2.0/255.255.255.0 or 192.0.2.0/24";
     let Some(base) = quad(net) else {

@@ -160,9 +160,9 @@ impl<'a> Variables<'a> {
         }
     }
 
-    /// `EnvironmentFile=`: "new-line-separated variable assignments. Empty lines, lines without an =
-    /// separator, or lines starting with ; or # will be ignored". "If the path is prefixed with -, it
-    /// indicates that if the file does not exist, it will not be read and no error [...] logged".
+    /// `EnvironmentFile=`: "newline-separated variable assignments. Empty lines, lines without an "="
+    /// separator, or lines starting with ";" or "#" will be ignored". A file that is not there is no
+    /// error if its path has "-" in front.
     fn file(&mut self, setting: &Setting, pair: &mut Pair<'_>) {
         let text = setting.value.value.as_str();
         let path = text.strip_prefix('-').unwrap_or(text);
@@ -205,8 +205,8 @@ impl<'a> Variables<'a> {
     }
 }
 
-/// A value of a file: "parsed [...] like in POSIX shell": in quotes it is what is between them, else
-/// a backslash keeps the character behind it.
+/// A value of a file: "parsed with the same backslash-escape rules as unquoted text in a POSIX shell":
+/// a backslash keeps the character behind it. In quotes it is what is between them.
 fn unquoted(value: &str) -> String {
     if let Some(literal) = value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')) {
         return literal.to_owned();

@@ -243,7 +243,8 @@ mod tests {
         Some(values.collect::<Vec<_>>().join(" "))
     }
 
-    // xinetd.conf(5): "for the attributes [...] the += operator adds to the default".
+    // xinetd.conf(5): "'+=' means adding a value to the set and '-=' means removing a value from the
+    // set."
     #[test]
     fn sets_add_to_replace_and_remove_from_the_defaults() {
         let defaults = "defaults\n{\n only_from = a b\n only_from = c\n}\n";

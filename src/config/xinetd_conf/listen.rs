@@ -101,7 +101,7 @@ impl Translation<'_> {
         self.problems.push(problem.help("write another address, or the flag of its family"));
     }
 
-    /// xinetd.conf(5), "rpc_version": "a number or a range of numbers in the form number-number";
+    /// xinetd.conf(5), "rpc_version": "a single number or a range in the form number-number";
     /// "rpc_number" for a service that is not in /etc/rpc.
     fn rpc(&mut self, unlisted: bool) {
         let Some(version) = self.settings.get("rpc_version").map(|given| given.one().clone())

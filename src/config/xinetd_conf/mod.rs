@@ -94,8 +94,8 @@ impl Entries {
     }
 }
 
-/// Whether `includedir` reads a file of this name (xinetd.conf(5): "files containing a dot or
-/// ending with a tilde are not parsed").
+/// Whether `includedir` reads a file of this name (xinetd.conf(5): all "excluding
+/// files with names containing a dot ('.') or ending with a tilde ('~')").
 fn is_included(name: &str) -> bool {
     !name.contains('.') && !name.ends_with('~')
 }

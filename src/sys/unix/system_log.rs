@@ -64,7 +64,7 @@ pub fn behind_stderr() -> Option<Kind> {
 
 fn behind(stream: Option<&str>) -> Option<Kind> {
     let stderr = std::fs::metadata("/proc/self/fd/2").ok()?;
-    // "This permits invoked processes to detect whether their standard output or standard error
+    // "This permits invoked processes to safely detect whether their standard output or standard error
     // output are connected to the journal" (systemd.exec(5)): the variable alone is inherited by
     // everybody.
     let stderr = format!("{}:{}", stderr.st_dev(), stderr.st_ino());

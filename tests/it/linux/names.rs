@@ -67,7 +67,7 @@ fn a_resolver_that_hangs_holds_up_nobody_else() {
     assert_eq!(daemon.stop().code, 0);
 }
 
-// hosts_access(5): "PARANOID: Matches any host whose name does not match its address."
+// hosts_access(5): "PARANOID Matches any host whose name does not match its address."
 #[test]
 fn tcp_wrappers_tell_a_liar_from_one_without_a_name() {
     let config = service("hello", &probe(&["cat"]), "tcp_wrappers = true");

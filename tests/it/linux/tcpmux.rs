@@ -52,8 +52,8 @@ fn the_classic_lines_mean_the_same() {
     assert_eq!(answer(&daemon, "help\r\n"), "cat\nown\n");
 }
 
-// xinetd.conf(5), "type": "TCPMUX: if this is a service that is started by the tcpmux service",
-// "TCPMUXPLUS"; a user that such a service had was forgotten once (CVE-2013-4342).
+// xinetd.conf(5), "type": "TCPMUX/TCPMUXPLUS if this is a service that will be started according to the
+// RFC 1078 protocol on the TCPMUX well-known port"; a user that such a service had was forgotten once (CVE-2013-4342).
 #[test]
 fn a_service_of_xinetd_keeps_its_user() {
     let program = probe(&["identity"]).remove(0);
