@@ -1,6 +1,6 @@
-//! Which program has ended. SIGCHLD is blocked, so it waits for the one thread that asks, and that
-//! thread asks the kernel which of our children it was. So a program costs no descriptor: each open
-//! one is copied, and closed again, by every start.
+//! Which program has ended: one thread asks the kernel for a child that has, and waits. As long as
+//! there is no child at all it waits for SIGCHLD, which is blocked, instead. So a program costs no
+//! descriptor: each open one is copied, and closed again, by every start.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -115,21 +115,24 @@ impl Children {
     }
 }
 
-/// A child that has ended and was not reaped, if there is one. It stays as it is.
+/// Waits for a child that has ended and was not reaped; it stays as it is. `None` if there is no
+/// child at all.
 fn ended() -> io::Result<Option<i32>> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    let options = libc::WEXITED | libc::WNOWAIT;
     // SAFETY: the pointer is valid for the call.
-    if unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) } < 0 {
+    while unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) } < 0 {
         let error = io::Error::last_os_error();
-        // No child at all.
-        return if error.raw_os_error() == Some(libc::ECHILD) { Ok(None) } else { Err(error) };
+        match error.raw_os_error() {
+            Some(libc::ECHILD) => return Ok(None),
+            Some(libc::EINTR) => {}
+            _ => return Err(error),
+        }
     }
     // SAFETY: all zero is a valid siginfo_t, and the kernel has written nothing else than one.
     let info = unsafe { info.assume_init() };
-    // SAFETY: waitid(2) fills this field; it is zero if there is nobody.
-    let pid = unsafe { info.si_pid() };
-    Ok((pid != 0).then_some(pid))
+    // SAFETY: waitid(2) fills this field.
+    Ok(Some(unsafe { info.si_pid() }))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -68,19 +68,9 @@ impl Child {
     }
 
     /// Whether nothing of the process group is left. For use after [`Child::reap`], until it is
-    /// true for the first time.
+    /// true for the first time. What was left behind has become ours (see [`Orphans`]) and counts
+    /// until the thread that [waits for ends](Poller::wait_for_end) has taken its status.
     pub fn tree_is_gone(&self) -> bool {
-        if self.group_is_empty() {
-            return true;
-        }
-        // What was left behind has become ours (see `Orphans`), and lives on as a zombie until we
-        // take its status.
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        while let Ok(Some(_)) = rustix::process::waitid(WaitId::Pgid(Some(self.pid)), options) {}
-        self.group_is_empty()
-    }
-
-    fn group_is_empty(&self) -> bool {
         rustix::process::test_kill_process_group(self.pid) == Err(Errno::SRCH)
     }
 
@@ -91,10 +81,11 @@ impl Child {
         Ok(Stopper { pidfd, pid: self.pid, terminal: self.terminal })
     }
 
-    /// Ends the program and its tree: SIGKILL to the process group, which the program, as the
-    /// leader of its session, can never leave.
+    /// Ends the program and its tree. Call it before [`Child::reap`].
     pub fn kill(&self) {
         self.kill_tree();
+        // It may have gone to another group of our session.
+        rustix::process::kill_process(self.pid, Signal::KILL).ok();
     }
 
     /// Waits for the end of the program, which must be near.

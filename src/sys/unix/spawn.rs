@@ -202,6 +202,7 @@ pub fn spawn(
             stderr,
             lowest_not_copied: low.map(|places| places.into_iter().fold(0, RawFd::max) + 1),
             terminal,
+            session: terminal || startup::has_terminal(),
             listen_pid: if listener { listen_pid.as_mut_ptr() } else { ptr::null_mut() },
             failure: None,
         };
@@ -246,6 +247,8 @@ struct Order<'a> {
     lowest_not_copied: Option<RawFd>,
     /// `stdin` is a terminal that the program shall control.
     terminal: bool,
+    /// Make a session of its own, and not only a process group.
+    session: bool,
     /// The text `LISTEN_PID=` with room for digits behind it; null without a listener.
     listen_pid: *mut u8,
     failure: Option<(SpawnStage, c_int)>,
@@ -314,8 +317,14 @@ fn become_program(order: &Order<'_>) -> Result<(), Failure> {
         // From here on nothing that happens to a descriptor is seen by the daemon.
         call!(Stdio, SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_UNSHARE);
     }
-    // A session of its own: a process group that it can never leave, and no terminal.
-    call!(Process, SYS_setsid);
+    // A session of its own keeps it from our terminal, and lets it have one. Where there is none, a
+    // group, which can be stopped as one, does the same and saves the kernel a scheduling group
+    // for each start (sched(7), "autogroup").
+    if order.session {
+        call!(Process, SYS_setsid);
+    } else {
+        call!(Process, SYS_setpgid, 0, 0);
+    }
     if order.terminal {
         // A leader of a session without a terminal may take one that is nobody's.
         call!(Stdio, SYS_ioctl, order.stdin, libc::TIOCSCTTY.cast_signed(), 0);

@@ -112,6 +112,16 @@ pub(super) fn folder() -> Option<&'static PathBuf> {
     FOLDER.get_or_init(|| std::env::current_dir().ok()).as_ref()
 }
 
+/// Whether we have a controlling terminal. It does not change once we serve: nothing is opened that
+/// could become one (open(2), `O_NOCTTY`).
+pub(super) fn has_terminal() -> bool {
+    static TERMINAL: OnceLock<bool> = OnceLock::new();
+    *TERMINAL.get_or_init(|| match File::open("/dev/tty") {
+        Err(error) => error.raw_os_error() != Some(libc::ENXIO),
+        Ok(_) => true,
+    })
+}
+
 /// Gives memory that is not used any more back to the system. Reading a configuration needs far
 /// more than keeping it, and most of our code is for that, too.
 pub fn release_memory() {

@@ -40,9 +40,11 @@ impl AsFd for Output {
     }
 }
 
-/// Opens a file to append to; made with mode 0640 if it is not there.
+/// Opens a file to append to; made with mode 0640 if it is not there. A terminal does not become
+/// ours.
 pub fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o640).custom_flags(libc::O_NOCTTY).open(path)
 }
 
 /// The reading end of [`Output::pipe`].

@@ -5,6 +5,7 @@ mod completion;
 mod control;
 mod descriptors;
 mod examples;
+mod groups;
 mod hardening;
 mod ident;
 mod identity;
