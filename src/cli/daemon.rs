@@ -77,6 +77,12 @@ impl Failure {
 }
 
 impl Daemon {
+    /// Call it before any thread is started.
+    fn new(config: Config, loader: Option<Loader>, control: Option<String>) -> Self {
+        startup::make_room(config.services.iter().map(|service| service.listen.len()).sum());
+        Self { config, loader, control }
+    }
+
     /// Where its log goes.
     pub(super) fn log(&self) -> &config::Log {
         &self.config.daemon.log
@@ -195,7 +201,7 @@ pub(super) fn serve(matches: &ArgMatches) -> ExitCode {
     }
     LogOptions::of(matches).apply(&mut config);
     let control = control::endpoint(matches.get_one("control"), || config.daemon.control.clone());
-    let daemon = Daemon { config, loader: None, control };
+    let daemon = Daemon::new(config, None, control);
     exit_code(start_in_console(daemon, &Report::default()))
 }
 
@@ -215,7 +221,7 @@ pub(super) fn load(options: Options, purpose: Purpose) -> Result<(Daemon, Report
         Ok(loaded)
     });
     let control = control::endpoint(control.as_ref(), || config.daemon.control.clone());
-    Ok((Daemon { config, loader: Some(loader), control }, report))
+    Ok((Daemon::new(config, Some(loader), control), report))
 }
 
 /// Runs the daemon to its end.

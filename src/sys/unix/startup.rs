@@ -106,6 +106,23 @@ pub fn prepare() -> io::Result<()> {
     Ok(())
 }
 
+/// Descriptors for connections and relays, besides those of listeners, that there is room for at once.
+const ROOM: usize = 1024;
+
+/// Makes room for that many listeners in the table of descriptors. The kernel makes it larger when it
+/// is full, and if there are several threads that takes it some milliseconds each time: it waits until
+/// nobody can be reading the old one any more (RCU).
+///
+/// Call it from the only thread. It cannot fail: at the worst the table grows later.
+pub fn make_room(listeners: usize) {
+    let limit = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let last = limit.min((listeners + ROOM) as u64).saturating_sub(1);
+    if let Ok(last) = i32::try_from(last) {
+        // Something in the last place for a moment.
+        drop(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), last));
+    }
+}
+
 /// The folder that the daemon was started in, where it stays.
 pub(super) fn folder() -> Option<&'static PathBuf> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();

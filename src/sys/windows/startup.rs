@@ -56,6 +56,9 @@ pub fn prepare() -> io::Result<()> {
     Ok(())
 }
 
+/// Makes room for that many listeners: the table of handles of Windows grows by itself.
+pub fn make_room(_listeners: usize) {}
+
 /// Gives memory that is not used any more back to the system: the heap of Windows does so itself.
 pub fn release_memory() {}
 
