@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fs, io};
 
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 use clap_complete::Shell;
 use clap_mangen::{
     Man,
@@ -19,8 +19,10 @@ const SECTION: &str = "8";
 
 pub(super) fn completions(matches: &ArgMatches) -> ExitCode {
     let Some(shell) = matches.get_one::<Shell>("shell") else { return ExitCode::from(USAGE) };
+    let mut command = arguments::command();
+    command.build();
     let mut script = Vec::new();
-    clap_complete::generate(*shell, &mut shown(&arguments::command()), "inetd", &mut script);
+    clap_complete::generate(*shell, &mut shown(&command), "inetd", &mut script);
     output::out(&String::from_utf8_lossy(&script))
 }
 
@@ -48,11 +50,14 @@ pub(super) fn man(matches: &ArgMatches) -> ExitCode {
     }
 }
 
-/// A command without what is hidden, which completion scripts would offer all the same.
+/// A command that was built, without what is hidden, which completion scripts would offer all the
+/// same, and what building adds again.
 fn shown(command: &Command) -> Command {
+    let own =
+        |arg: &&Arg| !arg.is_hide_set() && arg.get_id() != "help" && arg.get_id() != "version";
     let mut copy = Command::new(command.get_name().to_owned())
         .disable_help_subcommand(true)
-        .args(command.get_arguments().filter(|arg| !arg.is_hide_set()).cloned())
+        .args(command.get_arguments().filter(own).cloned())
         .subcommands(command.get_subcommands().filter(|each| !each.is_hide_set()).map(shown));
     if let Some(about) = command.get_about() {
         copy = copy.about(about.clone());
