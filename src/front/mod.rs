@@ -35,6 +35,7 @@ use crate::relay::{Carrier, Relays};
 use crate::session::stderr::StderrPipe;
 use crate::session::{SessionId, SessionTable};
 use crate::sys::poll::Poller;
+use crate::sys::starts_at_a_time;
 
 pub use self::accept::Farewell;
 pub use self::multiplex::{Offer, Offers, Transfer};
@@ -180,12 +181,10 @@ impl Front {
         }))
     }
 
-    /// Starts the threads: one for each processor, so that programs start on all of them, and one
-    /// more, which accepts while the others wait for programs to be loaded. Where the ends of
+    /// Starts the threads: one for each program that may be starting at a time. Where the ends of
     /// programs are told apart, a further one reaps.
     pub fn start(self: &Arc<Self>) -> io::Result<()> {
-        let threads = std::thread::available_parallelism().map_or(2, |n| n.get() + 1);
-        for _ in 0..threads {
+        for _ in 0..starts_at_a_time() {
             self.start_thread("front", Poller::wait)?;
         }
         if Poller::ENDS_APART {

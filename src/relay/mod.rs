@@ -30,6 +30,7 @@ use self::pump::with_buffer;
 use crate::front::{Front, Next};
 use crate::service::Setup;
 use crate::session::SessionId;
+use crate::sys::processors;
 use crate::sys::socket::Connection;
 use crate::sys::terminal::Terminal;
 
@@ -57,7 +58,7 @@ impl Relays {
             return Ok(runtime.handle().clone());
         }
         let new = Builder::new_multi_thread()
-            .worker_threads(std::thread::available_parallelism().map_or(1, usize::from))
+            .worker_threads(processors())
             .thread_name("relay")
             .thread_stack_size(STACK)
             .enable_all()

@@ -51,7 +51,21 @@ pub use platform::{
     startup, stdio, system_log, terminal, trust,
 };
 
+use std::sync::OnceLock;
+
 use crate::config::keys::Key;
+
+/// How many processors this process may use. Control groups are read for that, so it is asked once.
+pub fn processors() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// How many programs may be starting at a time: one on each processor, and one more, so that
+/// somebody accepts while the others wait for programs to be loaded.
+pub fn starts_at_a_time() -> usize {
+    processors() + 1
+}
 
 /// Where a process goes on that wanted to go into the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
