@@ -177,7 +177,8 @@ impl Classic {
             'E' => self.set(ClassicSetting::PassEnv, word),
             'w' => self.set(ClassicSetting::Wrappers, word),
             'W' => self.set(ClassicSetting::InternalWrappers, word),
-            // `l`: "log all successful connections". Every START is in the log anyway.
+            // `l` of FreeBSD: "Turn on logging of successful connections." Every START is in the log
+            // anyway.
             _ => {}
         }
         Ok(())
@@ -385,8 +386,8 @@ mod tests {
         }
     }
 
-    // inetd(8) of FreeBSD: "inetd [-dlWw] [-C rate] [-a address | hostname] [-c maximum] [-p filename]
-    // [-R rate] [-s maximum] [configuration file]".
+    // inetd(8) of FreeBSD: "inetd [-dlWw] [-a address] [-C rate] [-c maximum] [-p filename] [-R rate]
+    // [-s maximum] [configuration_file]".
     #[test]
     fn the_flags_of_freebsd() {
         let classic =
@@ -422,7 +423,7 @@ mod tests {
     }
 
     // inetd(8) of GNU inetutils: "--debug", "--environment", "--pidfile [filename]", "--rate rate",
-    // "--resolve". inetd(8) of NetBSD: "-f: the foreground".
+    // "--resolve". inetd(8) of NetBSD: "-f Runs inetd in the foreground."
     #[test]
     fn the_flags_of_inetutils_and_netbsd() {
         let line = "inetd --environment --resolve --rate=40 --pidfile=/run/x -- /etc/inetd.d";

@@ -489,8 +489,8 @@ fn what_a_service_does_replaces_what_its_defaults_do() {
     assert!(load(&both).unwrap_err().render().contains("do not go together"));
 }
 
-// inetd(8) of FreeBSD: "-w Turn on TCP Wrapping for external services. -W Turn on TCP Wrapping for
-// internal services which are built in to inetd."
+// inetd(8) of FreeBSD: "-W Turn on TCP Wrapping for internal services which are built in to inetd."
+// "-w Turn on TCP Wrapping for external services."
 #[test]
 fn the_flags_of_freebsd_wrap_programs_and_built_in_services() {
     if FAMILY == Family::Windows {

@@ -64,8 +64,8 @@ impl Offers {
         offers.get(&name.to_ascii_lowercase()).cloned()
     }
 
-    /// RFC 1078: `help` "causes the server to output a multi-line message listing the names of all
-    /// supported services, one name per line".
+    /// RFC 1078: "The reply to the name "HELP" must be a list of the service names of the supported
+    /// services, one name per line."
     pub fn help(&self) -> String {
         self.with_all(|offer| format!("{}\r\n", offer.name.name)).concat()
     }

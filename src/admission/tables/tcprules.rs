@@ -278,10 +278,12 @@ mod tests {
         assert_eq!(told("::ffff:10.20.9.1", unknown), "deny 4");
     }
 
-    // tcprules(1): "tcpserver looks for rules with various addresses: TCPREMOTEINFO@TCPREMOTEIP,
-    // [...] TCPREMOTEIP, =TCPREMOTEHOST, shorter and shorter prefixes of TCPREMOTEIP ending with a
-    // dot, shorter and shorter suffixes of TCPREMOTEHOST starting with a dot, preceded by =, = if
-    // TCPREMOTEHOST is set, and finally the empty string."
+    // tcprules(1): "tcpserver(1) looks for rules with various addresses: [...] 3. $TCPREMOTEIP;
+    // 4. =$TCPREMOTEHOST, if $TCPREMOTEHOST is set; 5. shorter and shorter prefixes of $TCPREMOTEIP
+    // ending with a dot; 6. shorter and shorter suffixes of $TCPREMOTEHOST starting with a dot,
+    // preceded by =, if $TCPREMOTEHOST is set; 7. =, if $TCPREMOTEHOST is set; and finally 8. the empty
+    // string. tcpserver(1) uses the first rule it finds." 1 and 2 begin with $TCPREMOTEINFO, which
+    // nobody is asked for here.
     #[test]
     fn rules_are_looked_for_in_the_order_of_the_manual() {
         let lines = [

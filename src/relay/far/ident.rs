@@ -12,7 +12,8 @@ use crate::sys::owner::{self, Owner};
 
 use tokio::io::AsyncRead;
 
-/// RFC 1413: "clients and servers should be prepared to receive [lines of] up to 1000 characters".
+/// RFC 1413: "Clients should feel free to abort a connection if they receive 1000 characters without
+/// receiving an <EOL>." So does this server.
 const LONGEST: usize = 1000;
 /// The file with which a user hides, in its home directory.
 const HIDES: &str = ".noident";

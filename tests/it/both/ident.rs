@@ -25,7 +25,8 @@ fn own_name() -> String {
     String::from_utf8(command.stdout).unwrap().trim().to_owned()
 }
 
-// inetd(8) of FreeBSD, "auth": without `-r` the answer is "ERROR : HIDDEN-USER".
+// inetd(8) of FreeBSD, "auth": "Without options, the service will always return "ERROR :
+// HIDDEN-USER"."
 #[test]
 fn without_an_option_nothing_is_told() {
     let daemon = Daemon::run(&ident(""));
@@ -36,9 +37,9 @@ fn without_an_option_nothing_is_told() {
     daemon.record("EXIT", |record| &record["service"] == "ident");
 }
 
-// "-d fallback: [...] If the real `auth' service is disabled, return this username for every
-// request." "-o osname: Use osname instead of the name of the system". "-t sec[.usec]: Specify a
-// timeout for the service."
+// inetd(8) of FreeBSD, "auth": "-d fallback [...] If the real "auth" service is disabled, return this
+// username for every request." "-t sec[.usec] Specify a timeout for the service." "-o osname Use
+// osname instead of the name of the system".
 #[test]
 fn a_fixed_name_is_told_to_everybody_and_who_says_nothing_is_answered() {
     let daemon = Daemon::run(&ident(":fallback=nobody at all,os=UNIX,timeout=100ms"));

@@ -28,15 +28,16 @@ fn answer(daemon: &Daemon, request: &str) -> String {
 // followed by a carriage-return line-feed <CRLF>." "The service name is never case sensitive."
 // "The server replies with a single character indicating positive ("+") or negative ("-")
 // acknowledgment, immediately followed by an optional message of explanation, terminated with a
-// <CRLF>." "HELP": "a multi-line message listing the names of all supported services, one name
-// per line".
+// <CRLF>." "The name "HELP" is reserved. If received, the server will output a multi-line
+// message and then close the connection. The reply to the name "HELP" must be a list of the service
+// names of the supported services, one name per line."
 #[test]
 fn a_peer_gets_the_service_that_it_names() {
     let daemon = Daemon::run(
         &[
             MUX.to_owned(),
             offered("upper", "tcpmux://+Cat", &["cat"], ""),
-            // inetd(8): without a plus the program itself sends the reply.
+            // Without a plus the program itself sends the reply, with the BSDs too.
             offered("own", "tcpmux://own", &["say", "+ hello"], ""),
         ]
         .concat(),

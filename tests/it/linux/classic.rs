@@ -51,9 +51,9 @@ impl Drop for Old {
     }
 }
 
-// inetd(8): "-p: Specify an alternate file in which to store the process ID." "-a: Specify one
-// specific IP address to bind to." "-c: Specify the default maximum number of simultaneous
-// invocations of each service". daemon(3): the starter has ended when the daemon is there.
+// inetd(8) of FreeBSD: "-p filename Specify an alternate file in which to store the process ID."
+// "-a address Specify one specific IP address to bind to." "-c maximum Specify the default maximum
+// number of simultaneous invocations of each service". daemon(3): the starter has ended when the daemon is there.
 #[test]
 fn the_flags_of_a_start_script_start_a_daemon_in_the_background() {
     let old = Old::new("hold");
@@ -103,8 +103,8 @@ fn a_start_script_hears_of_what_is_wrong() {
     assert!(failed.err.contains("command line:1:10"), "{}", failed.err);
 }
 
-// "-R rate: Specify the maximum number of times a service can be invoked in one minute"; a service
-// that is invoked more often is not served for ten minutes.
+// inetd(8) of FreeBSD: "-R rate Specify the maximum number of times a service can be invoked in one
+// minute"; "Once the limit is reached, the service will be reenabled automatically in 10 minutes."
 #[test]
 fn a_service_that_is_invoked_too_often_pauses() {
     let old = Old::new("hold");

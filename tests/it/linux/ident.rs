@@ -11,8 +11,8 @@ fn converted(line: &str) -> String {
     convert.out
 }
 
-// inetd(8) of FreeBSD: "auth stream tcp nowait root internal auth -r -f -n -o UNKNOWN -t 30" is its
-// example; `-f` is refused here (tests/data/bad/auth.conf).
+// The inetd.conf that FreeBSD comes with has "auth stream tcp nowait root internal auth -r -f -n -o
+// UNKNOWN -t 30"; `-f` is refused here (tests/data/bad/auth.conf).
 #[test]
 fn the_options_of_freebsd_mean_the_same() {
     for (arguments, expected) in [
@@ -43,8 +43,8 @@ fn only_one_dialect_has_them() {
     assert!(refused.err.contains("inetd.conf:1:43"), "{}", refused.err);
 }
 
-// "-n: If the file .noident exists in the home directory of the identified user, return ERROR :
-// HIDDEN-USER." "-i: Return numeric user IDs instead of usernames."
+// inetd(8) of FreeBSD: "-n If the file .noident exists in the home directory of the identified user,
+// return "ERROR : HIDDEN-USER"." "-i Return numeric user IDs instead of usernames."
 #[test]
 fn a_number_can_be_told_and_a_user_can_hide() {
     let home = std::env::var_os("HOME").map(std::path::PathBuf::from).unwrap();

@@ -122,8 +122,9 @@ fn expected(daemon: &Daemon, versions: &[u32]) -> Vec<String> {
     versions.iter().map(line).collect()
 }
 
-// RFC 1833, section 2: RPCBPROC_SET and RPCBPROC_UNSET. inetd(8) of FreeBSD: "The version of an RPC
-// service is a number or a range, low-high".
+// RFC 1833, section 2: RPCBPROC_SET and RPCBPROC_UNSET. inetd(8) of FreeBSD: "This can simply be a
+// single numeric argument or a range of versions. A range is bounded by the low version to the high
+// version - "rusers/1-3"."
 #[test]
 fn rpcbind_knows_where_services_are_as_long_as_they_are_there() {
     let Some(mut network) = Network::new() else { return };
@@ -170,7 +171,8 @@ fn all_networks_of_a_service_are_registered() {
     drop(daemon);
 }
 
-// inetd(8): "the entry [...] `rusersd/1-3 dgram rpc/udp wait root /usr/libexec/rpc.rusersd`".
+// An example of inetd(8) of FreeBSD: "rstatd/1-3 dgram rpc/udp wait root /usr/libexec/rpc.rstatd
+// rpc.rstatd".
 #[test]
 fn classic_lines_and_entries_of_xinetd_say_the_same() {
     let folder = tempfile::tempdir().unwrap();
@@ -181,15 +183,15 @@ fn classic_lines_and_entries_of_xinetd_say_the_same() {
         assert_eq!(convert.code, 0, "{}", convert.err);
         convert.out
     };
-    let lines = "rusersd/1-3 dgram rpc/udp wait root /bin/cat cat\n\
+    let lines = "rstatd/1-3 dgram rpc/udp wait root /bin/cat cat\n\
                  536870913/2 stream rpc/tcp nowait root /bin/cat cat\n";
     let toml = converted("inetd.conf", lines);
     for expected in [
         "listen = \"udp4://0\"",
-        "rpc = \"rusersd/1-3\"",
+        "rpc = \"rstatd/1-3\"",
         "listen = \"tcp4://0\"",
         "rpc = \"536870913/2\"",
-        "[service.\"rusersd/1-3\"]",
+        "[service.\"rstatd/1-3\"]",
     ] {
         assert!(toml.contains(expected), "{expected}: {toml}");
     }

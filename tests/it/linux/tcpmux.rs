@@ -25,9 +25,9 @@ fn me() -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-// inetd(8) of FreeBSD: "The internal TCPMUX service must be configured in the configuration file for
-// other TCPMUX services to be accessible". "If the service name [...] is preceded by a `+', inetd
-// returns the positive reply for the program".
+// inetd(8) of FreeBSD: "For any TCPMUX-based service to function, the following line must be included
+// in inetd.conf: tcpmux stream tcp nowait root internal". "If the TCPMUX service name begins with a
+// "+", inetd returns the positive reply for the program."
 #[test]
 fn the_classic_lines_mean_the_same() {
     let program = probe(&["cat"]).remove(0);
