@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::lines::Word;
 use super::service::FORM;
-use super::{Reader, address};
+use super::{Dialect, Reader, address};
 use crate::config::keys::Key;
 use crate::config::raw::{Data, Entry, Value};
 use crate::config::report::Problem;
@@ -20,6 +20,11 @@ impl Reader<'_> {
         entries: &mut Vec<Entry>,
     ) {
         let name = match address::parse(service, self.dialect) {
+            // inetd(8) of FreeBSD, "UNIX Domain Sockets": "the name of the internal service is
+            // determined using the last component of the socket's pathname".
+            Ok(address) if address.service.starts_with('/') && self.dialect == Dialect::Freebsd => {
+                address.service.rsplit('/').next().unwrap_or_default().to_owned()
+            }
             Ok(address) => address.service,
             Err(_) => return, // Told already.
         };

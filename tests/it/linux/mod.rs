@@ -12,6 +12,7 @@ mod identity;
 mod inherited;
 mod load;
 mod logs;
+mod manuals;
 mod migration;
 mod mutations;
 mod names;
