@@ -17,6 +17,9 @@ use super::{FileFormat, glob, inetd_conf, systemd, toml_file, wininetd};
 
 /// A larger file is not a configuration.
 const MAX_SIZE: u64 = 16 << 20;
+/// Files that are being read at a time, each included by the one before it: each takes some of the
+/// stack.
+const DEEPEST: usize = 32;
 
 /// Reads `path` and everything that it includes. The second value is what the configuration is
 /// written in as a whole. `hosts` are those of services of a classic file that name none; empty for
@@ -342,6 +345,11 @@ impl Files {
         if self.open.contains(&key) {
             let message = format!("`{}` includes itself", path.display());
             return Err(Box::new(problem(message).label("this closes the circle")));
+        }
+        if self.open.len() >= DEEPEST {
+            let message = format!("`{}` is not read", path.display());
+            let label = format!("it is {DEEPEST} files below the first");
+            return Err(Box::new(problem(message).label(label).help("include it further up")));
         }
         if let Some(first) = self.seen.get(&key).copied() {
             let twice = problem(format!("`{}` is included twice", path.display()));

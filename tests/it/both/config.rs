@@ -39,3 +39,31 @@ fn a_daemon_without_a_control_endpoint_cannot_be_found() {
     assert_eq!(status.code, 4);
     assert!(status.err.contains("there is no control endpoint"), "{}", status.err);
 }
+
+// Each file that is being read takes some of the stack, and a daemon without stack is no more.
+#[test]
+fn files_that_include_each_other_without_end_are_refused() {
+    const FILES: usize = 3000;
+    let folder = tempfile::tempdir().unwrap();
+    for (format, end) in [("toml", "toml"), ("xinetd", "conf"), ("netbsd", "inc")] {
+        for number in 0..FILES {
+            let next = format!("{}.{end}", number + 1);
+            let text = match format {
+                "toml" => format!("include = ['{next}']\n"),
+                "xinetd" => format!("include {next}\n"),
+                _ => format!(".include {next}\n"),
+            };
+            std::fs::write(folder.path().join(format!("{number}.{end}")), text).unwrap();
+        }
+        let first = native(&folder.path().join(format!("0.{end}")));
+        let check = inetd(&["check", "--format", format, &first]);
+        assert_eq!(check.code, 1, "{format}: {}", check.err);
+        assert!(check.err.contains("it is 32 files below the first"), "{format}: {}", check.err);
+        assert!(check.err.contains(&format!("32.{end}` is not read")), "{format}: {}", check.err);
+    }
+    let daemon = Daemon::run(&service("x", &probe(&["say", "x"]), ""));
+    let first = native(&folder.path().join("0.toml"));
+    daemon.rewrite(&format!("include = ['{first}']\n"));
+    assert_eq!(daemon.reload().code, 1);
+    assert_eq!(daemon.ask("x", ""), "x\n");
+}
