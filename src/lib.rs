@@ -23,6 +23,7 @@
 //!   `cfg(windows)`.
 
 pub mod admission;
+mod aside;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -7,9 +7,10 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OnceCell, Semaphore, oneshot};
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::rules::PeerName;
+use crate::aside::aside;
 use crate::listener::endpoint::Address;
 use crate::sys::names::name_of;
 
@@ -23,8 +24,6 @@ const FRESH: Duration = Duration::from_secs(60);
 const FRESH_FAILURE: Duration = Duration::from_secs(10);
 /// Answers that are kept.
 const MOST: usize = 4096;
-/// Resolvers put large things on the stack.
-const STACK: usize = 256 * 1024;
 
 /// What was found out about the name of an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,17 +128,14 @@ impl Names {
     async fn look_up(&self, address: IpAddr) -> Option<Name> {
         // Never closed, so never an error.
         let place = Arc::clone(&self.lookups).acquire_owned().await.ok()?;
-        let (sender, receiver) = oneshot::channel();
         let find = self.find;
-        // Not one of tokio's threads: the end of the daemon would wait for it.
-        let thread = std::thread::Builder::new().name("names".into()).stack_size(STACK);
-        let started = thread.spawn(move || {
+        let found = aside("names", move || {
+            let name = find(address);
             // Whoever asked may have given up. The place is taken until the resolver has.
-            sender.send(find(address)).ok();
             drop(place);
+            name
         });
-        started.ok()?;
-        receiver.await.ok()
+        found.await.ok()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Answer>> {

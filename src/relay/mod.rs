@@ -16,6 +16,7 @@ mod splice;
 
 use std::future::poll_fn;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -27,6 +28,7 @@ use self::datagrams::Flow;
 pub use self::far::Far;
 pub(crate) use self::far::builtin;
 use self::pump::with_buffer;
+use crate::aside::aside;
 use crate::front::{Front, Next};
 use crate::service::Setup;
 use crate::session::SessionId;
@@ -44,7 +46,7 @@ const STACK: usize = 256 * 1024;
 /// Where relays run.
 #[derive(Debug, Default)]
 pub struct Relays {
-    runtime: Mutex<Option<Runtime>>,
+    runtime: Arc<Mutex<Option<Runtime>>>,
 }
 
 impl Relays {
@@ -57,23 +59,33 @@ impl Relays {
         if let Some(runtime) = &*runtime {
             return Ok(runtime.handle().clone());
         }
-        let new = Builder::new_multi_thread()
-            .worker_threads(processors())
+        let mut new = Builder::new_multi_thread();
+        new.worker_threads(processors())
             .thread_name("relay")
             .thread_stack_size(STACK)
-            .enable_all()
-            .build()?;
+            .enable_all();
+        // Without a thread for the first of them tokio panics.
+        let new = catch_unwind(AssertUnwindSafe(|| new.build()))
+            .map_err(|_| io::Error::other("the system has no thread for relays"))??;
         Ok(runtime.insert(new).handle().clone())
     }
 
     /// Ends the runtime, with all relays that there still are: a process should not end while its
     /// threads are in the middle of something.
     pub async fn end(&self) {
-        let runtime = lock(&self.runtime).take();
-        if let Some(runtime) = runtime {
-            let end = move || runtime.shutdown_timeout(LAST_MOMENT);
-            // An error would be a panic in it, and changes nothing.
-            tokio::task::spawn_blocking(end).await.ok();
+        if lock(&self.runtime).is_none() {
+            return;
+        }
+        let theirs = Arc::clone(&self.runtime);
+        let end = move || {
+            let runtime = lock(&theirs).take();
+            runtime.map(|runtime| runtime.shutdown_timeout(LAST_MOMENT))
+        };
+        if aside("end", end).await.is_err() {
+            // There is no thread that could wait for them.
+            if let Some(runtime) = lock(&self.runtime).take() {
+                runtime.shutdown_background();
+            }
         }
     }
 }

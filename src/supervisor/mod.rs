@@ -135,8 +135,9 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
     let pending = supervisor.listeners.apply(&config)?;
     // Before anybody can connect and be told of.
     supervisor.tell_start();
-    supervisor.announce(pending);
     supervisor.front.start()?;
+    // Whoever reads that we are ready can rely on it: nothing fails any more.
+    supervisor.announce(pending);
     exposure::tell(&config, &supervisor.log);
     notify::ready(&supervisor.summary());
     let (command_sender, mut commands) = mpsc::channel::<Command>(16);

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 
 use super::line;
+use crate::aside::aside;
 use crate::config::Ident;
 use crate::listener::endpoint::Address;
 use crate::sys::owner::{self, Owner};
@@ -48,7 +49,7 @@ pub async fn answer<S: AsyncRead + Unpin>(
     let Some((ours, theirs)) = ports else { return complain((0, 0), Complaint::InvalidPort) };
     let settings = ident.clone();
     // The tables of the system are files, and can be long.
-    let told = tokio::task::spawn_blocking(move || {
+    let told = aside("ident", move || {
         reply(&settings, || {
             let (local, remote) = ends.ok_or(Complaint::UnknownError)?;
             let (local, remote) = (SocketAddr::new(local, ours), SocketAddr::new(remote, theirs));

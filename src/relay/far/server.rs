@@ -2,11 +2,12 @@
 //! tried in turn.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, UdpSocket, lookup_host};
+use tokio::net::{TcpStream, UdpSocket};
 
+use crate::aside::aside;
 use crate::config::Target;
 use crate::sys::socket::Stream;
 
@@ -26,7 +27,7 @@ pub(in crate::relay) async fn connect(target: &Target, nodelay: bool) -> io::Res
         }
     };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in lookup_host((host, port)).await? {
+    for address in addresses(host, port).await? {
         match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 // Only makes it quicker.
@@ -50,7 +51,7 @@ pub(in crate::relay) async fn connect_datagrams(target: &Target) -> io::Result<U
         return Err(io::Error::new(io::ErrorKind::Unsupported, text));
     };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in lookup_host((host.as_str(), *port)).await? {
+    for address in addresses(host, *port).await? {
         let own: SocketAddr = if address.is_ipv6() {
             (Ipv6Addr::UNSPECIFIED, 0).into()
         } else {
@@ -63,4 +64,13 @@ pub(in crate::relay) async fn connect_datagrams(target: &Target) -> io::Result<U
         }
     }
     Err(last)
+}
+
+/// The addresses of a host, which is one itself, or has a name.
+async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![(address, port).into()]);
+    }
+    let host = host.to_owned();
+    aside("names", move || Ok((host, port).to_socket_addrs()?.collect())).await?
 }

@@ -31,4 +31,5 @@ mod storm;
 mod tables;
 mod tcpmux;
 mod terminal;
+mod threads;
 mod unix_sockets;
