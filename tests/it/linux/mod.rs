@@ -4,6 +4,7 @@ mod classic;
 mod completion;
 mod control;
 mod descriptors;
+mod documents;
 mod examples;
 mod groups;
 mod hardening;
