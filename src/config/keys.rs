@@ -124,9 +124,9 @@ impl KeyInfo {
                 format!(" [{}]", plain.trim_matches('"'))
             }
         };
-        match self.availability {
-            Later => format!("{} (not available in this version)", self.doc),
-            _ => format!("{}{default}", self.doc),
+        match self.availability.obstacle() {
+            Some(obstacle) => format!("{} ({})", self.doc, obstacle.trim_start_matches("is ")),
+            None => format!("{}{default}", self.doc),
         }
     }
 }

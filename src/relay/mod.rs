@@ -60,10 +60,7 @@ impl Relays {
             return Ok(runtime.handle().clone());
         }
         let mut new = Builder::new_multi_thread();
-        new.worker_threads(processors())
-            .thread_name("relay")
-            .thread_stack_size(STACK)
-            .enable_all();
+        new.worker_threads(processors()).thread_name("relay").thread_stack_size(STACK).enable_all();
         // Without a thread for the first of them tokio panics.
         let new = catch_unwind(AssertUnwindSafe(|| new.build()))
             .map_err(|_| io::Error::other("the system has no thread for relays"))??;

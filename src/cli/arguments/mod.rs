@@ -101,7 +101,7 @@ pub(super) fn command() -> Command {
         )
         .subcommand(
             Command::new("status")
-                .about("Print the services and sessions of the running daemon")
+                .about("Print the services of the running daemon and how many sessions they have")
                 .defer(|command| command.args([config(), format(), control()]).arg(json())),
         )
         .subcommand(

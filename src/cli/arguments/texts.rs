@@ -98,7 +98,8 @@ and managed service accounts (DOMAIN\\name$) need none. It needs an administrato
 pub(super) const CONVERT: &str = "\
 Reads an inetd.conf, an xinetd.conf, a systemd socket unit, a wininetd.conf or
 a folder such as xinetd.d, and writes an inetd.toml that means the same, with
-comments where something was translated. A file with errors is not converted.";
+comments where something was translated. A file that cannot be read is not
+converted; `inetd check` looks at the values of what was written.";
 
 pub(super) const RELOAD: &str = "\
 Makes the running daemon read its configuration again. Listeners that are
