@@ -23,6 +23,10 @@ const OF_PEERS: [Key; 9] = [
     Key::Sensor,
 ];
 
+/// Keys about the life of sessions.
+const OF_SESSIONS: [Key; 4] =
+    [Key::SessionTimeout, Key::IdleTimeout, Key::LingerTimeout, Key::StopTimeout];
+
 impl Resolver {
     /// Keys that do nothing for this service, if they are its own and not a default.
     pub(super) fn useless(
@@ -85,13 +89,14 @@ impl Resolver {
                 {
                     "takes datagrams only, and none of them can wait"
                 }
-                (Key::SessionTimeout | Key::IdleTimeout | Key::LingerTimeout, _)
-                    if only_datagrams && draft.builtin.is_some() =>
+                (key, _)
+                    if OF_SESSIONS.contains(&key) && only_datagrams && draft.builtin.is_some() =>
                 {
                     "answers each datagram at once, without a session"
                 }
-                (Key::Banner | Key::SessionTimeout | Key::IdleTimeout | Key::LingerTimeout, _)
-                    if draft.gate.sensor.is_some() =>
+                (key, _)
+                    if (key == Key::Banner || OF_SESSIONS.contains(&key))
+                        && draft.gate.sensor.is_some() =>
                 {
                     "is a sensor, and lets nobody in"
                 }
