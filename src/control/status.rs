@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::rules::Block;
 use crate::front::Front;
+use crate::record::format;
 use crate::service::Service;
 use crate::session::{Session, SessionId, Stage};
 use crate::sys::process::Child;
@@ -153,7 +154,7 @@ impl SessionStatus {
             service: session.service.name.to_string(),
             peer: session.peer.as_ref().map(ToString::to_string),
             pid: session.child.as_ref().map(Child::id),
-            started: humantime::format_rfc3339_millis(session.began).to_string(),
+            started: format::time(session.began).to_string(),
             seconds: session.started.elapsed().as_secs(),
             io: session.setup.config.way().into(),
             state: session.stage.stage(),

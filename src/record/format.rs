@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::batch::{Datum, Record};
 
@@ -37,8 +37,11 @@ pub fn json_object(record: &Record<'_>) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-fn time(time: SystemTime) -> impl fmt::Display {
-    humantime::format_rfc3339_millis(time)
+/// A time as in RFC 3339. A clock may be anywhere (on Windows from 1601 to 30827); what cannot be
+/// written so becomes the nearest that can.
+pub(crate) fn time(time: SystemTime) -> impl fmt::Display {
+    const LAST: Duration = Duration::from_secs(253_402_300_799);
+    humantime::format_rfc3339_millis(time.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST))
 }
 
 /// A line of text without time and level: `EVENT key=value ...`.
@@ -146,6 +149,18 @@ mod tests {
         let mut out = Vec::new();
         batch.records().for_each(|record| line(&mut out, format, &record));
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn any_clock_can_be_written() {
+        let year = Duration::from_secs(366 * 24 * 3600);
+        for (at, expected) in [
+            (UNIX_EPOCH + Duration::from_millis(1500), "1970-01-01T00:00:01.500Z"),
+            (UNIX_EPOCH - year, "1970-01-01T00:00:00.000Z"),
+            (UNIX_EPOCH + year * 9000, "9999-12-31T23:59:59.000Z"),
+        ] {
+            assert_eq!(time(at).to_string(), expected);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::control::status::{CaughtStatus, SessionStatus, Sessions, Status};
 use crate::control::{Action, Command, Reply, Size};
 use crate::reap::{Step, step};
 use crate::record::event::{self, Event};
+use crate::record::format;
 use crate::record::log::Value;
 use crate::relay::ResizeError;
 use crate::service::Service;
@@ -47,7 +48,7 @@ impl Supervisor {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
             state: if self.stopping { Stage::Stopping } else { Stage::Running },
-            started: humantime::format_rfc3339_millis(time).to_string(),
+            started: format::time(time).to_string(),
             seconds: at.elapsed().as_secs(),
             sessions,
             max_sessions,
