@@ -12,9 +12,10 @@ use super::sensor::Caught;
 use super::source::{Source, SourcePrefix};
 use super::tables::watched::{Look, Watched};
 use super::tables::{self, Answer, Extras, Table};
+use super::users::User;
 use super::wrappers::{Request, Wrappers};
 use super::{Permit, Refusal};
-use crate::config::{OverLimit, OverRate};
+use crate::config::{Identify, OverLimit, OverRate};
 use crate::listener::endpoint::Address;
 use crate::sys::{WeekMinute, clock};
 
@@ -29,6 +30,8 @@ pub struct Gate {
     pub access: Option<Arc<Watched<Table>>>,
     /// `tcp_wrappers`: hosts.allow and hosts.deny.
     pub wrappers: Option<Wrapped>,
+    /// `identify`: the machines of peers are asked for their users.
+    pub identify: Identify,
     /// `sensor`: whoever comes in here may not come in anywhere for so long.
     pub sensor: Option<Duration>,
     /// `access_times`: when peers are let in.
@@ -73,6 +76,8 @@ pub struct Visitor<'a> {
     pub local: Option<&'a Address>,
     /// The names of both, if they were asked for.
     pub names: Option<&'a HostNames>,
+    /// The user of the peer, if it was asked for.
+    pub user: Option<&'a User>,
 }
 
 /// What becomes of a peer.
@@ -93,6 +98,8 @@ pub enum Ask {
     Names,
     /// Whether files have changed.
     Tables,
+    /// The user of the peer.
+    User,
 }
 
 /// Why somebody may not come in.
@@ -142,6 +149,7 @@ impl PartialEq for Gate {
             resolve,
             access,
             wrappers,
+            identify,
             sensor,
             schedule,
             over_limit,
@@ -158,7 +166,7 @@ impl PartialEq for Gate {
         same(rules.as_ref(), other.rules.as_ref())
             && same(access.as_ref(), other.access.as_ref())
             && *wrappers == other.wrappers
-            && (*resolve, *sensor) == (other.resolve, other.sensor)
+            && (*resolve, *identify, *sensor) == (other.resolve, other.identify, other.sensor)
             && (*over_limit, *over_rate) == (other.over_limit, other.over_rate)
             && *schedule == other.schedule
             && (*max_per_source, *source_prefix) == (other.max_per_source, other.source_prefix)
@@ -188,7 +196,7 @@ impl Gate {
     /// # Errors
     /// Of several reasons to refuse it the first one in this order: draining, sensor, address
     /// (`allow` and `deny`, then `access`, then TCP wrappers),
-    /// schedule, slot, sessions of its source, rate, rate of its source, load.
+    /// schedule, slot, sessions of its source, user, rate, rate of its source, load.
     pub(super) fn judge(
         &self,
         slot: Result<Permit, Refusal>,
@@ -216,6 +224,9 @@ impl Gate {
         }
         if let Some(ask) = ask {
             return Ok(Verdict::Ask(permit, ask));
+        }
+        if self.wants_user(visitor)? {
+            return Ok(Verdict::Ask(permit, Ask::User));
         }
         if self.rate.is_some() || self.rate_per_source.is_some() || self.max_load.is_some() {
             permit.count(self, world)?;
@@ -284,9 +295,29 @@ impl Gate {
         Ok(wants_names.then_some(Ask::Names))
     }
 
-    /// Whether a decision depends on our own address.
+    /// Whether users are asked for at all. A sensor lets nobody in, whoever it is.
+    pub fn asks_for_users(&self) -> bool {
+        self.identify != Identify::Off && self.sensor.is_none()
+    }
+
+    /// Whether the user of a peer has to be asked for.
+    fn wants_user(&self, visitor: Option<Visitor<'_>>) -> Result<bool, Turned> {
+        if !self.asks_for_users() {
+            return Ok(false);
+        }
+        let told = visitor.and_then(|visitor| visitor.user.map(User::told));
+        // Whoever has no address has no machine that could be asked.
+        let can_ask = visitor.is_some_and(|visitor| visitor.peer.ip().is_some());
+        match told {
+            None if can_ask => Ok(true),
+            None | Some(None) if self.identify == Identify::Require => Err(Refusal::NoId.into()),
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether something depends on our own address.
     pub fn wants_local(&self) -> bool {
-        self.resolve || self.wrappers.is_some()
+        self.resolve || self.wrappers.is_some() || self.asks_for_users()
     }
 
     fn tables_are_stale(&self, now: Instant) -> bool {
@@ -325,6 +356,7 @@ impl Default for Gate {
             resolve: false,
             access: None,
             wrappers: None,
+            identify: Identify::Off,
             sensor: None,
             schedule: None,
             over_limit: OverLimit::Queue,
@@ -337,6 +369,46 @@ impl Default for Gate {
             max_load: None,
             banner: None,
             banner_reject: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::{Admission, Entry};
+    use crate::sys::poll::Poller;
+
+    #[test]
+    fn whoever_has_no_user_and_no_machine_that_could_be_asked_does_not_get_past_require() {
+        let admission = Admission::new(Arc::new(Poller::new().unwrap()), None);
+        let world = World::at(Instant::now());
+        let decide = |identify, peer: &Address, user: Option<&User>| {
+            let gate = Gate { identify, ..Gate::default() };
+            let Entry::Admitted(permit) = admission.enter(1, 1, &gate, world.now) else {
+                panic!("there is no limit")
+            };
+            let visitor = Visitor { peer, local: None, names: None, user };
+            match admission.let_in(&gate, Ok(permit), Some(visitor), &world) {
+                Verdict::In(..) => "in".to_owned(),
+                Verdict::Out(refusal, _) => refusal.to_string(),
+                Verdict::Ask(_, ask) => format!("{ask:?}"),
+            }
+        };
+        let inet = Address::Inet(([192, 0, 2, 1], 5000).into());
+        let told = User::Told("somebody".into());
+        for (peer, user, expected) in [
+            (&inet, None, ["in", "User", "User"]),
+            (&inet, Some(&User::Unknown), ["in", "in", "noid"]),
+            (&inet, Some(&told), ["in", "in", "in"]),
+            (&Address::Unix(None), None, ["in", "in", "noid"]),
+        ] {
+            let all = [Identify::Off, Identify::Log, Identify::Require];
+            assert_eq!(
+                all.map(|identify| decide(identify, peer, user)),
+                expected,
+                "{peer} {user:?}"
+            );
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod schedule;
 mod sensor;
 pub mod source;
 pub mod tables;
+pub mod users;
 pub mod wrappers;
 
 use std::collections::{HashMap, VecDeque};

@@ -22,6 +22,8 @@ pub enum Refusal {
     ServiceLimit,
     /// The source has `max_per_source` sessions.
     SourceLimit,
+    /// The peer's machine does not tell its user: `identify`.
+    NoId,
     /// The service has more connections than `rate`.
     Rate,
     /// The source has more connections than `rate_per_source`.
@@ -35,7 +37,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them, in the order in which they are looked for.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Draining,
         Self::Sensor,
         Self::Address,
@@ -44,6 +46,7 @@ impl Refusal {
         Self::DaemonLimit,
         Self::ServiceLimit,
         Self::SourceLimit,
+        Self::NoId,
         Self::Rate,
         Self::SourceRate,
         Self::Load,
@@ -62,6 +65,7 @@ impl fmt::Display for Refusal {
             Self::DaemonLimit => "process_limit",
             Self::ServiceLimit => "service_limit",
             Self::SourceLimit => "per_source_limit",
+            Self::NoId => "noid",
             Self::Rate => "cps",
             Self::SourceRate => "per_source_cps",
             Self::Load => "load",

@@ -33,7 +33,7 @@ fn let_in(
     number: u8,
     world: &World,
 ) -> Result<Permit, Refusal> {
-    let visitor = Visitor { peer: &peer(number), local: None, names: None };
+    let visitor = Visitor { peer: &peer(number), local: None, names: None, user: None };
     match admission.let_in(gate, slot, Some(visitor), world) {
         Verdict::In(permit, _) => Ok(permit),
         Verdict::Out(refusal, _) => Err(refusal),

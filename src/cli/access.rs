@@ -15,7 +15,7 @@ use crate::admission::tables::watched::Watched;
 use crate::admission::wrappers;
 use crate::config::keys::Key;
 use crate::config::suggest::did_you_mean;
-use crate::config::{self, Config, Purpose, ServiceConfig};
+use crate::config::{self, Config, Identify, Purpose, ServiceConfig};
 use crate::control::client;
 use crate::listener::endpoint::Endpoint;
 use crate::sys::clock;
@@ -86,6 +86,9 @@ fn limits(service: &ServiceConfig, address: IpAddr) -> String {
     let mut lines = String::new();
     if let Some(schedule) = &gate.schedule {
         lines += &format!("  at these times: {schedule}\n");
+    }
+    if gate.identify == Identify::Require {
+        lines += "  if its machine tells its user\n";
     }
     let mut add = |what: String| lines += &format!("  as long as there are no more than {what}\n");
     if let Some(most) = service.max_sessions {

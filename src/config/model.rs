@@ -475,6 +475,17 @@ pub enum Stderr {
     File(PathBuf),
 }
 
+/// `identify`: whether the machine of a peer is asked for its user (RFC 1413).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identify {
+    /// It is not.
+    Off,
+    /// What it tells is recorded.
+    Log,
+    /// And whoever it tells nothing about is refused.
+    Require,
+}
+
 /// `over_limit`: what happens to a connection when no slot is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OverLimit {

@@ -4,11 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
-
-use super::multiplex;
+use super::refuse::Turned;
 use super::start::{Arrival, Via};
-use super::{Front, Notice};
+use super::{Front, Notice, multiplex};
 use crate::admission::tables::Extras;
 use crate::admission::{Ask, Entry, Gate, Refusal, Verdict, Visitor, World};
 use crate::listener::Listener;
@@ -22,14 +20,6 @@ use crate::sys::socket::{Connection, accept_failure};
 
 /// How long a listener rests when descriptors or memory are used up.
 const RESOURCE_PAUSE: Duration = Duration::from_millis(200);
-
-/// The connection of a peer that was turned away with some words, which it shall have time to
-/// read.
-#[derive(Debug)]
-pub struct Farewell {
-    _connection: Connection,
-    _place: OwnedSemaphorePermit,
-}
 
 impl Front {
     /// A listener may have a connection. It is not armed, so no other thread is here with it.
@@ -83,47 +73,91 @@ impl Front {
         }
         let names = if gate.resolve { local.as_ref() } else { None };
         let names = names.and_then(|local| self.names.known_both(&peer, local, now));
-        let visitor = Visitor { peer: &peer, local: local.as_ref(), names: names.as_ref() };
+        let (local_end, names_of) = (local.as_ref(), names.as_ref());
+        let visitor = Visitor { peer: &peer, local: local_end, names: names_of, user: None };
         let (permit, extras, ask) = match self.admission.let_in(gate, slot, Some(visitor), &world) {
             Verdict::In(permit, extras) => (permit, extras, None),
             Verdict::Ask(permit, ask) => (permit, Extras::default(), Some(ask)),
             Verdict::Out(refusal, words) => {
-                self.refused(&service, &peer, refusal);
-                self.turn_away(gate, words.as_ref(), Via::Listener, connection);
-                return;
+                let (user, via) = (None, Via::Listener);
+                return self.turn_away(Turned {
+                    service,
+                    setup,
+                    connection,
+                    peer,
+                    local,
+                    user,
+                    via,
+                    refusal,
+                    words,
+                });
             }
         };
         // Without a local address the peer is gone already: there is nobody to serve.
         let Some(local) = local.or_else(|| local_address(listener, &connection)) else { return };
-        let (id, tries) = (self.next_session(), 0);
+        let (id, tries, user) = (self.next_session(), 0, None);
         let near = Near::Connection(connection);
         let via = Via::Listener;
-        let arrival =
-            Arrival { id, service, setup, permit, near, peer, local, names, extras, tries, via };
+        let arrival = Arrival {
+            id,
+            service,
+            setup,
+            permit,
+            near,
+            peer,
+            local,
+            names,
+            user,
+            extras,
+            tries,
+            via,
+        };
         self.go_on(arrival, ask);
     }
 
     /// Decides about a connection about which something had to be found out.
     pub(super) fn decide(self: &Arc<Self>, arrival: Arrival) {
-        let Arrival { id, service, setup, permit, near, peer, local, names, tries, via, .. } =
-            arrival;
+        let Arrival { id, service, setup, permit, near, peer, local, .. } = arrival;
+        let (names, user, tries, via) = (arrival.names, arrival.user, arrival.tries, arrival.via);
         let gate = &setup.config.gate;
         let world = World { fresh: true, ..World::at(Instant::now()) };
-        let visitor = Visitor { peer: &peer, local: Some(&local), names: names.as_ref() };
+        let (names_of, user_of) = (names.as_ref(), user.as_ref());
+        let visitor = Visitor { peer: &peer, local: Some(&local), names: names_of, user: user_of };
         let (permit, extras, ask) =
             match self.admission.let_in(gate, Ok(permit), Some(visitor), &world) {
                 Verdict::In(permit, extras) => (permit, extras, None),
                 Verdict::Ask(permit, ask) => (permit, Extras::default(), Some(ask)),
                 Verdict::Out(refusal, words) => {
-                    self.refused(&service, &peer, refusal);
-                    if let Near::Connection(connection) = near {
-                        self.turn_away(gate, words.as_ref(), via, connection);
-                    }
-                    return;
+                    // Nothing has to be found out about datagrams.
+                    let Near::Connection(connection) = near else { return };
+                    let local = Some(local);
+                    return self.turn_away(Turned {
+                        service,
+                        setup,
+                        connection,
+                        peer,
+                        local,
+                        user,
+                        via,
+                        refusal,
+                        words,
+                    });
                 }
             };
-        let arrival =
-            Arrival { id, service, setup, permit, near, peer, local, names, extras, tries, via };
+        let arrival = Arrival {
+            id,
+            service,
+            setup,
+            permit,
+            near,
+            peer,
+            local,
+            names,
+            user,
+            extras,
+            tries,
+            via,
+        };
         self.go_on(arrival, ask);
     }
 
@@ -145,35 +179,6 @@ impl Front {
             words.into_iter().flatten().for_each(|words| connection.offer(words));
         }
         self.start_session(arrival);
-    }
-
-    /// Closes the connection of a peer that may not come in. Nothing here waits for it.
-    /// `words` are those of the rule that keeps it out, in place of those of the service.
-    pub(super) fn turn_away(
-        &self,
-        gate: &Gate,
-        words: Option<&Arc<[u8]>>,
-        via: Via,
-        connection: Connection,
-    ) {
-        let reply: &[u8] = match via {
-            Via::Listener => &[],
-            Via::Tcpmux { .. } => multiplex::NEGATIVE,
-        };
-        let words = words.or(gate.banner_reject.as_ref()).map_or(&[][..], |words| words);
-        for text in [reply, words].into_iter().filter(|text| !text.is_empty()) {
-            connection.offer(text);
-        }
-        if reply.is_empty() && words.is_empty() {
-            return;
-        }
-        // A close now could reset the connection, and the peer would lose the text, if it has
-        // sent anything itself.
-        if let Ok(place) = Arc::clone(&self.farewells).try_acquire_owned()
-            && let Some(connection) = connection.finish()
-        {
-            self.notify(Notice::Farewell(Farewell { _connection: connection, _place: place }));
-        }
     }
 
     /// Decides about somebody who cannot wait for a slot, or `moves` here with one of the daemon's.
@@ -246,13 +251,6 @@ impl Front {
     pub(super) fn resume_later(&self, listener: &Arc<Listener>) {
         let at = Instant::now() + RESOURCE_PAUSE;
         self.notify(Notice::ResumeAt(Arc::clone(listener), at));
-    }
-
-    pub(super) fn refused(&self, service: &Service, peer: &Address, refusal: Refusal) {
-        service.counters.refused(refusal);
-        let subject =
-            Subject { service: &service.name, session: None, peer: Some(peer), pid: None };
-        self.recorder.refuse(subject, refusal);
     }
 
     pub(super) fn too_fast(&self, service: &Service, gate: &Gate, pause: Duration) {

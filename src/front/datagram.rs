@@ -96,7 +96,7 @@ impl Front {
         let peer = Address::from(sender);
         // Names are not asked for here: the configuration refuses that.
         let world = World::at(now);
-        let visitor = Visitor { peer: &peer, local: None, names: None };
+        let visitor = Visitor { peer: &peer, local: None, names: None, user: None };
         match self.admission.let_in(gate, slot, Some(visitor), &world) {
             Verdict::In(permit, _) => {
                 let (service, setup) = (Arc::clone(service), Arc::clone(setup));
@@ -111,7 +111,7 @@ impl Front {
                     Verdict::Out(refusal, _) => refusal,
                     Verdict::In(..) | Verdict::Ask(..) => Refusal::Address,
                 };
-                self.refused(service, &peer, refusal);
+                self.refused(service, &peer, None, refusal);
                 Ok(Next::Look)
             }
         }
@@ -132,15 +132,15 @@ impl Front {
             }
             let peer = Address::from(sender);
             let gate = &setup.config.gate;
-            let visitor = Visitor { peer: &peer, local: None, names: None };
+            let visitor = Visitor { peer: &peer, local: None, names: None, user: None };
             match self.admit_at_once(service, gate, visitor, false) {
                 Verdict::In(permit, _) => {
                     self.begin_flow(listener, service, setup, permit, sender, datagram);
                 }
-                Verdict::Out(refusal, _) => self.refused(service, &peer, refusal),
+                Verdict::Out(refusal, _) => self.refused(service, &peer, None, refusal),
                 // The configuration refuses what would have to be asked; if not, nobody comes in
                 // by it.
-                Verdict::Ask(..) => self.refused(service, &peer, Refusal::Address),
+                Verdict::Ask(..) => self.refused(service, &peer, None, Refusal::Address),
             }
             Ok(Next::Look)
         })
@@ -171,10 +171,22 @@ impl Front {
         let near = Near::Datagrams(self.flows.open(listener, sender, datagram));
         let (id, tries) = (self.next_session(), 0);
         let (service, setup, peer) = (Arc::clone(service), Arc::clone(setup), sender.into());
-        let (names, extras) = (None, Extras::default());
+        let (names, user, extras) = (None, None, Extras::default());
         let via = Via::Listener;
-        let arrival =
-            Arrival { id, service, setup, permit, near, peer, local, names, extras, tries, via };
+        let arrival = Arrival {
+            id,
+            service,
+            setup,
+            permit,
+            near,
+            peer,
+            local,
+            names,
+            user,
+            extras,
+            tries,
+            via,
+        };
         self.start_session(arrival);
     }
 

@@ -9,6 +9,7 @@ mod accept;
 mod datagram;
 mod describe;
 mod multiplex;
+mod refuse;
 mod start;
 
 use std::collections::hash_map::Entry;
@@ -23,6 +24,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::admission::names::Names;
+use crate::admission::users::Users;
 use crate::admission::{Admission, Ask};
 use crate::listener::endpoint::Endpoint;
 use crate::listener::{Listener, ListenerId};
@@ -37,8 +39,8 @@ use crate::session::{SessionId, SessionTable};
 use crate::sys::poll::Poller;
 use crate::sys::starts_at_a_time;
 
-pub use self::accept::Farewell;
 pub use self::multiplex::{Offer, Offers, Transfer};
+pub use self::refuse::{Farewell, Unknown};
 pub use self::start::{Arrival, Via};
 
 /// Who an event is for.
@@ -58,6 +60,10 @@ pub enum Token {
 
 /// Connections of refused peers that may stay open for a moment. More are closed at once.
 const FAREWELLS: usize = 256;
+
+/// Connections of refused peers that may stay open until their users are known. Of more the users are
+/// not asked for.
+const UNKNOWN: usize = 64;
 
 /// Tokens are numbers to the poller: two bits of kind, the rest is the id.
 const KIND_SHIFT: u32 = 62;
@@ -102,6 +108,8 @@ pub enum Notice {
     Postponed(Box<Arrival>),
     /// Something has to be found out about a connection.
     FindOut(Box<Arrival>, Ask),
+    /// A connection is to be turned away when its user is known.
+    Unknown(Box<Unknown>),
     /// A connection is to be closed a little later.
     Farewell(Farewell),
     /// Programs have been started or reaped since [`Front::sweeping`]; they may leave orphans.
@@ -132,6 +140,8 @@ pub struct Front {
     pub recorder: Recorder,
     /// The names of peers.
     pub names: Arc<Names>,
+    /// The users of peers.
+    pub users: Users,
     /// Where bytes are moved for programs that have not got the connection itself.
     pub relays: Relays,
     /// The sessions of those who send datagrams.
@@ -148,6 +158,8 @@ pub struct Front {
     orphans: AtomicBool,
     /// Places for connections that are closed a little later.
     farewells: Arc<Semaphore>,
+    /// Places for connections that are turned away when their users are known.
+    unknown: Arc<Semaphore>,
     /// Connections for [`Token::Again`].
     postponed: Mutex<VecDeque<Next>>,
 }
@@ -166,6 +178,7 @@ impl Front {
             sessions: SessionTable::default(),
             recorder,
             names: Arc::default(),
+            users: Users::default(),
             relays: Relays::default(),
             flows: Arc::default(),
             offers: Offers::default(),
@@ -177,6 +190,7 @@ impl Front {
             stopping: AtomicBool::new(false),
             orphans: AtomicBool::new(false),
             farewells: Arc::new(Semaphore::new(FAREWELLS)),
+            unknown: Arc::new(Semaphore::new(UNKNOWN)),
             postponed: Mutex::default(),
         }))
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use super::Front;
+use super::refuse::Turned;
 use super::start::{Arrival, Via};
 use crate::admission::tables::Extras;
 use crate::admission::{Refusal, Verdict, Visitor};
@@ -90,7 +91,8 @@ impl Front {
         let via = Via::Tcpmux { replies: name.replies };
         let now = Instant::now();
         let names = gate.resolve.then(|| self.names.known_both(&peer, &local, now)).flatten();
-        let visitor = Visitor { peer: &peer, local: Some(&local), names: names.as_ref() };
+        let names_of = names.as_ref();
+        let visitor = Visitor { peer: &peer, local: Some(&local), names: names_of, user: None };
         let verdict = match service.paused_until(now) {
             Some(_) => Verdict::Out(Refusal::Paused, None),
             None => self.admit_at_once(&service, gate, visitor, true),
@@ -101,13 +103,36 @@ impl Front {
             Verdict::In(permit, extras) => (permit, extras, None),
             Verdict::Ask(permit, ask) => (permit, Extras::default(), Some(ask)),
             Verdict::Out(refusal, words) => {
-                self.refused(&service, &peer, refusal);
-                return self.turn_away(gate, words.as_ref(), via, connection);
+                let (local, user) = (Some(local), None);
+                return self.turn_away(Turned {
+                    service,
+                    setup,
+                    connection,
+                    peer,
+                    local,
+                    user,
+                    via,
+                    refusal,
+                    words,
+                });
             }
         };
-        let (id, tries, near) = (self.next_session(), 0, Near::Connection(connection));
-        let arrival =
-            Arrival { id, service, setup, permit, near, peer, local, names, extras, tries, via };
+        let (id, tries, user) = (self.next_session(), 0, None);
+        let near = Near::Connection(connection);
+        let arrival = Arrival {
+            id,
+            service,
+            setup,
+            permit,
+            near,
+            peer,
+            local,
+            names,
+            user,
+            extras,
+            tries,
+            via,
+        };
         self.go_on(arrival, ask);
     }
 }

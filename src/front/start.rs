@@ -8,6 +8,7 @@ use super::{Front, Notice, Token};
 use crate::admission::Permit;
 use crate::admission::names::HostNames;
 use crate::admission::tables::Extras;
+use crate::admission::users::User;
 use crate::config::Work;
 use crate::launch::environment::{Ends, Facts};
 use crate::launch::{Launched, On, Request, launch};
@@ -43,6 +44,8 @@ pub struct Arrival {
     pub local: Address,
     /// The names of both, if they were asked for.
     pub names: Option<HostNames>,
+    /// The user of the peer, if it was asked for.
+    pub user: Option<User>,
     /// What the rule that lets it in adds.
     pub extras: Extras,
     /// How often it was tried.
@@ -70,6 +73,7 @@ struct Parts {
     setup: Arc<Setup>,
     permit: Permit,
     peer: Option<Address>,
+    user: Option<Arc<str>>,
     /// What is relayed if the program has not got it itself.
     near: Option<Near>,
     borrowed: Option<Arc<Listener>>,
@@ -97,6 +101,7 @@ impl Front {
                     local: &arrival.local,
                     remote: &arrival.peer,
                     names: names.unwrap_or(&HostNames::UNKNOWN),
+                    user: arrival.user.as_ref().and_then(User::told),
                     variables: &arrival.extras.variables,
                 },
                 is_datagram: matches!(arrival.near, Near::Datagrams(_)),
@@ -104,9 +109,9 @@ impl Front {
         });
         match launched {
             Ok(launched) => {
-                let Arrival { service, setup, permit, near, peer, .. } = arrival;
-                let (peer, near) = (Some(peer), Some(near));
-                let parts = Parts { id, service, setup, permit, peer, near, borrowed: None };
+                let Arrival { service, setup, permit, near, peer, user, .. } = arrival;
+                let (peer, user, near) = (Some(peer), user.and_then(User::into_told), Some(near));
+                let parts = Parts { id, service, setup, permit, peer, user, near, borrowed: None };
                 self.begin(parts, launched);
             }
             Err(error) if error.is_temporary() && arrival.tries < TRIES => {
@@ -114,7 +119,14 @@ impl Front {
                 self.notify(Notice::Postponed(Box::new(arrival)));
             }
             Err(error) => {
-                self.failed(&arrival.service, program, id, Some(&arrival.peer), &error);
+                let user = arrival.user.as_ref().and_then(User::told);
+                let subject = Subject {
+                    session: Some(id),
+                    peer: Some(&arrival.peer),
+                    user,
+                    ..Subject::of(&arrival.service.name)
+                };
+                self.failed(&arrival.service, program, subject, &error);
             }
         }
     }
@@ -144,11 +156,13 @@ impl Front {
         match lent.and_then(|()| launch(request)) {
             Ok(launched) => {
                 let (borrowed, near) = (Some(Arc::clone(listener)), None);
-                let parts = Parts { id, service, setup, permit, peer: None, near, borrowed };
+                let (peer, user) = (None, None);
+                let parts = Parts { id, service, setup, permit, peer, user, near, borrowed };
                 self.begin(parts, launched);
             }
             Err(error) => {
-                self.failed(&service, program, id, None, &error);
+                let subject = Subject { session: Some(id), ..Subject::of(&service.name) };
+                self.failed(&service, program, subject, &error);
                 self.take_back(listener);
                 self.arm(listener);
             }
@@ -157,7 +171,7 @@ impl Front {
 
     /// A program runs: from here on it is a session.
     fn begin(self: &Arc<Self>, parts: Parts, launched: Launched) {
-        let Parts { id, service, setup, permit, peer, near, borrowed } = parts;
+        let Parts { id, service, setup, permit, peer, user, near, borrowed } = parts;
         let Launched { child, stderr, relayed } = launched;
         let (started, began) = (Instant::now(), SystemTime::now());
         service.launched();
@@ -184,6 +198,7 @@ impl Front {
             service,
             setup,
             peer,
+            user,
             child: Some(child),
             started,
             began,
@@ -214,7 +229,7 @@ impl Front {
 
     /// Relays a connection to something that is no program: from here on it is a session.
     fn relay_only(self: &Arc<Self>, arrival: Arrival) {
-        let Arrival { id, service, setup, permit, near, peer, .. } = arrival;
+        let Arrival { id, service, setup, permit, near, peer, user, .. } = arrival;
         let far = match &setup.config.work {
             // What starts a program is in its settings, and nobody comes into a sensor.
             Work::Program(_) | Work::Sensor => return,
@@ -227,7 +242,7 @@ impl Front {
         let stop_timeout = setup.config.stop_timeout;
         let relay = Relay::new(None);
         let task = Task { session: id, setup: Arc::clone(&setup), relay: relay.clone(), near, far };
-        let (peer, relay) = (Some(peer), Some(relay));
+        let (peer, user, relay) = (Some(peer), user.and_then(User::into_told), Some(relay));
         let (child, borrowed) = (None, None);
         let (began, stage) = (SystemTime::now(), StageCell::default());
         let session = Session {
@@ -235,6 +250,7 @@ impl Front {
             service,
             setup,
             peer,
+            user,
             child,
             started,
             began,
@@ -270,12 +286,10 @@ impl Front {
         &self,
         service: &Service,
         program: &Startable,
-        session: SessionId,
-        peer: Option<&Address>,
+        subject: Subject<'_>,
         error: &SpawnError,
     ) {
         service.failed(Instant::now());
-        let subject = Subject { service: &service.name, session: Some(session), peer, pid: None };
         self.recorder.fail(subject, error, program.prepared.path());
     }
 

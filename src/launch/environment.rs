@@ -9,11 +9,12 @@ use super::variables::Variables;
 use crate::admission::names::HostNames;
 use crate::admission::tables::Variable;
 use crate::listener::endpoint::{Address, Endpoint};
+use crate::record::format::is_unsafe;
 use crate::session::SessionId;
 use crate::sys::{FAMILY, Family};
 
 /// Variables that tell a program about its connection. A value from elsewhere would be a lie.
-const FACTS: [&str; 18] = [
+const FACTS: [&str; 19] = [
     "Inetd_SOCK",
     "PROTO",
     "TCPLOCALIP",
@@ -22,6 +23,7 @@ const FACTS: [&str; 18] = [
     "TCPREMOTEIP",
     "TCPREMOTEPORT",
     "TCPREMOTEHOST",
+    "TCPREMOTEINFO",
     "REMOTE_ADDR",
     "REMOTE_PORT",
     "REMOTE_HOST",
@@ -66,6 +68,8 @@ pub enum Ends<'a> {
         remote: &'a Address,
         /// The names of both, as far as they are known.
         names: &'a HostNames,
+        /// The user of the peer, if its machine has told one.
+        user: Option<&'a str>,
         /// What a rule adds.
         variables: &'a [Variable],
     },
@@ -81,7 +85,7 @@ impl Facts<'_> {
     pub fn describe(&self, variables: &mut Variables) {
         variables.clear();
         match self.ends {
-            Ends::Connection { local, remote, names, variables: added } => {
+            Ends::Connection { local, remote, names, user, variables: added } => {
                 for (name, value) in added {
                     match value {
                         Some(value) => variables.replace(name, value),
@@ -89,6 +93,10 @@ impl Facts<'_> {
                     }
                 }
                 describe_connection(variables, local, remote, names, self.is_datagram);
+                if let Some(user) = user {
+                    let safe = user.chars().filter(|c| !is_unsafe(*c));
+                    variables.push("TCPREMOTEINFO", safe.collect::<String>());
+                }
                 variables.push("INETD_LOCAL", local);
                 variables.push("INETD_REMOTE", remote);
             }
@@ -168,6 +176,7 @@ mod tests {
                     remote: Name::Known("peer.example".into()),
                     local: Name::Unknown
                 },
+                user: Some("st\u{9b}jo\thns\u{202e}"),
                 variables: &[("RELAY".into(), Some("".into())), ("LANG".into(), None)],
             }),
             [
@@ -181,6 +190,7 @@ mod tests {
                 "REMOTE_PORT=4321",
                 "REMOTE_HOST=192.0.2.1",
                 "TCPREMOTEHOST=peer.example",
+                "TCPREMOTEINFO=stjohns",
                 "INETD_LOCAL=127.0.0.1:7000",
                 "INETD_REMOTE=192.0.2.1:4321",
                 "INETD_SERVICE=hello",
@@ -198,6 +208,7 @@ mod tests {
                 local: &local,
                 remote: &remote,
                 names: &HostNames::default(),
+                user: None,
                 variables: &[],
             }),
             [
@@ -215,6 +226,7 @@ mod tests {
                 local: &local,
                 remote: &remote,
                 names: &HostNames::default(),
+                user: None,
                 variables: &[],
             }),
             [

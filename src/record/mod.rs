@@ -44,6 +44,8 @@ pub struct Subject<'a> {
     pub session: Option<SessionId>,
     /// The peer; none for a `wait` server.
     pub peer: Option<&'a Address>,
+    /// The user there, if its machine has told one.
+    pub user: Option<&'a str>,
     /// The program's process id, once it runs.
     pub pid: Option<u32>,
 }
@@ -51,7 +53,7 @@ pub struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// A service as a whole.
     pub fn of(service: &'a str) -> Self {
-        Self { service, session: None, peer: None, pid: None }
+        Self { service, session: None, peer: None, user: None, pid: None }
     }
 }
 
@@ -201,6 +203,9 @@ impl Recorder {
         }
         if let Some(peer) = &subject.peer {
             add(("peer", Value::Text(peer)));
+        }
+        if let Some(user) = &subject.user {
+            add(("user", Value::Text(user)));
         }
         if let Some(pid) = subject.pid {
             add(("pid", Value::Number(pid.into())));

@@ -33,6 +33,8 @@ pub struct Session {
     pub setup: Arc<Setup>,
     /// The other end; none for a `wait` server.
     pub peer: Option<Address>,
+    /// The user there, if its machine has told one.
+    pub user: Option<Arc<str>>,
     /// The program, if there is one.
     pub child: Option<Child>,
     /// When it was started.
@@ -56,6 +58,7 @@ impl Session {
             service: &self.service.name,
             session: Some(self.id),
             peer: self.peer.as_ref(),
+            user: self.user.as_deref(),
             pid: self.child.as_ref().map(Child::id),
         }
     }

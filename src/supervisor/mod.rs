@@ -205,6 +205,8 @@ impl Supervisor {
             Notice::FindOut(arrival, ask) => {
                 drop(tokio::spawn(find_out(Arc::clone(&self.front), arrival, ask)));
             }
+            Notice::Unknown(peer) if self.stopping => peer.give_up(&self.front),
+            Notice::Unknown(peer) => drop(tokio::spawn(peer.ask(Arc::clone(&self.front)))),
             Notice::Farewell(farewell) => {
                 self.timers.add(Instant::now() + FAREWELL, Timer::Farewell(farewell));
             }
@@ -433,6 +435,9 @@ async fn find_out(front: Arc<Front>, mut arrival: Box<Arrival>, ask: Ask) {
     match ask {
         Ask::Names => {
             arrival.names = Some(front.names.ask_both(&arrival.peer, &arrival.local).await);
+        }
+        Ask::User => {
+            arrival.user = Some(front.users.ask(&arrival.peer, &arrival.local).await);
         }
         Ask::Tables => {
             let (setup, recorder) = (Arc::clone(&arrival.setup), Arc::clone(&front));

@@ -14,7 +14,9 @@ use crate::config::raw::{Data, Entry, Origin};
 use crate::config::report::Problem;
 use crate::config::source::{Sources, Span, Spanned};
 use crate::config::suggest::nearest;
-use crate::config::{Builtin, Io, Limit, OverLimit, OverRate, Rpc, SocketOptions, Stderr, Tree};
+use crate::config::{
+    Builtin, Identify, Io, Limit, OverLimit, OverRate, Rpc, SocketOptions, Stderr, Tree,
+};
 use crate::sys::identity::AccountId;
 use crate::sys::{FAMILY, Family, IdentityError, identity};
 
@@ -210,6 +212,14 @@ impl Draft {
             Key::Rate => self.gate.rate = admission::rate(check)?,
             Key::RatePerSource => self.gate.rate_per_source = admission::rate(check)?,
             Key::Resolve => self.gate.resolve = check.boolean()?,
+            Key::Identify => {
+                let choices = [
+                    ("off", Identify::Off),
+                    ("log", Identify::Log),
+                    ("require", Identify::Require),
+                ];
+                self.gate.identify = check.choice(&choices)?;
+            }
             Key::Access => self.access = Some(check.text()?),
             Key::TcpWrappers => self.tcp_wrappers = tables::asked(check)?,
             Key::Sensor => self.gate.sensor = Some(check.duration(Duration::ZERO..=YEAR, false)??),

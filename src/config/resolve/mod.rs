@@ -158,6 +158,7 @@ impl Resolver {
         self.without_peers(&draft, &listen);
         self.nothing_to_lend(&draft, &listen);
         self.not_of_datagrams(&draft, &listen);
+        self.nobody_to_ask(&draft, &listen);
         self.registering(&draft, &listen);
         self.relaying(raw, &draft, &listen);
         let (rules, access) = (self.rules(&draft), self.access(&draft));

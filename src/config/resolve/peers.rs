@@ -3,10 +3,11 @@
 use super::draft::Draft;
 use super::tables::Asked;
 use super::{Resolver, is_pipe};
+use crate::admission::users;
 use crate::config::keys::Key;
 use crate::config::raw::RawService;
 use crate::config::report::Problem;
-use crate::config::{MuxName, OverLimit, OverRate};
+use crate::config::{Builtin, Identify, MuxName, OverLimit, OverRate};
 use crate::listener::endpoint::Endpoint;
 use crate::sys::{FAMILY, Family};
 
@@ -95,7 +96,8 @@ impl Resolver {
                     "answers each datagram at once, without a session"
                 }
                 (key, _)
-                    if (key == Key::Banner || OF_SESSIONS.contains(&key))
+                    if (matches!(key, Key::Banner | Key::Identify)
+                        || OF_SESSIONS.contains(&key))
                         && draft.gate.sensor.is_some() =>
                 {
                     "is a sensor, and lets nobody in"
@@ -138,6 +140,7 @@ impl Resolver {
             (Key::Allow, true),
             (Key::Deny, true),
             (Key::Resolve, draft.gate.resolve),
+            (Key::Identify, draft.gate.identify != Identify::Off),
             (Key::Access, true),
             (Key::TcpWrappers, draft.tcp_wrappers != Asked::Nobody),
             (Key::MaxPerSource, draft.gate.max_per_source.is_some()),
@@ -168,6 +171,12 @@ impl Resolver {
                 "use rules with addresses, or a service of its own for tcp://",
             ),
             (
+                Key::Identify,
+                draft.gate.identify != Identify::Off,
+                "a datagram belongs to no connection whose user could be asked for",
+                "let it listen on tcp:// alone",
+            ),
+            (
                 Key::Access,
                 draft.access.is_some(),
                 "a datagram waits neither for the disk nor for a name server",
@@ -192,5 +201,35 @@ impl Resolver {
                 self.problems.push(Problem::error(span, message).fact(fact).help(help));
             }
         }
+    }
+
+    /// Where nobody can be asked for the user of a peer (RFC 1413), or where a question would be
+    /// answered with a question, for ever.
+    pub(super) fn nobody_to_ask(&mut self, draft: &Draft, listen: &[Endpoint]) {
+        let Some(span) = draft.span(Key::Identify) else { return };
+        if draft.gate.identify == Identify::Off || draft.gate.sensor.is_some() {
+            return;
+        }
+        let local = listen.iter().find(|endpoint| {
+            matches!(endpoint, Endpoint::Unix(_) | Endpoint::Abstract(_) | Endpoint::Pipe(_))
+        });
+        if let Some(local) = local {
+            let problem = Problem::error(span, format!("`identify` cannot be used with {local}"))
+                .fact("a peer without an address has no machine that could be asked");
+            self.problems.push(problem.help("let it listen on tcp:// alone"));
+        }
+        let is_asked = listen.iter().find(|endpoint| {
+            matches!(endpoint, Endpoint::Tcp { address, .. } if address.port() == users::PORT)
+        });
+        let what = match is_asked {
+            Some(endpoint) => endpoint.to_string(),
+            None if matches!(draft.builtin, Some(Builtin::Ident(_))) => {
+                "builtin = \"ident\"".to_owned()
+            }
+            None => return,
+        };
+        let problem = Problem::error(span, format!("`identify` cannot be used with {what}"))
+            .fact("two machines would answer each other's questions with questions, for ever");
+        self.problems.push(problem.help("remove it, or write identify = \"off\""));
     }
 }

@@ -17,6 +17,7 @@ mod fairness;
 mod forward;
 mod generated;
 mod ident;
+mod identify;
 mod launch;
 mod life;
 mod limits;
