@@ -418,7 +418,7 @@ fn what_cannot_be_honoured_in_xinetd_leaves_a_service_out_and_no_other() {
     let waits = format!("{run} socket_type = stream\n wait = yes\n");
     let out = [
         entry("echo", &format!("{stream} flags = LABELED\n")),
-        entry("echo", &format!("{stream} flags = REUSE IDONLY\n")),
+        entry("echo", &format!("{datagram} flags = REUSE IDONLY\n")),
         entry("echo", &format!("{datagram} flags = SENSOR\n")),
         entry("echo", &format!("{datagram} only_from = host.example.org\n")),
         entry("echo", " socket_type = raw\n wait = yes\n"),
@@ -426,6 +426,7 @@ fn what_cannot_be_honoured_in_xinetd_leaves_a_service_out_and_no_other() {
         entry("services", datagram),
         entry("servers", datagram),
         format!("service x\n{{\n{waits} flags = INTERCEPT\n}}\n"),
+        format!("service x\n{{\n{waits} flags = IDONLY\n log_on_success = USERID\n}}\n"),
         format!("service x\n{{\n{waits} only_from = 10.0.0.1\n}}\n"),
         format!("service x\n{{\n{waits} no_access = 10.0.0.1\n}}\n"),
     ];

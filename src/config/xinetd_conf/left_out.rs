@@ -54,11 +54,13 @@ impl Translation<'_> {
         };
         let mut reasons = Vec::new();
         reasons.extend(reason("LABELED", "SELinux contexts are not available", DISABLE));
-        reasons.extend(reason(
-            "IDONLY",
-            "nobody is asked for the name of a peer's user (RFC 1413)",
-            DISABLE,
-        ));
+        if self.is_waiting_program() && !self.is_datagram() {
+            reasons.extend(reason(
+                "IDONLY",
+                "the program accepts its connections itself",
+                "with `wait = no` every peer is asked for its user",
+            ));
+        }
         if self.is_waiting_program() {
             reasons.extend(reason(
                 "INTERCEPT",
@@ -67,6 +69,11 @@ impl Translation<'_> {
             ));
         }
         if self.is_datagram() {
+            reasons.extend(reason(
+                "IDONLY",
+                "a datagram belongs to no connection whose user could be asked for",
+                "let it listen on a stream",
+            ));
             reasons.extend(reason(
                 "SENSOR",
                 "anybody can send a datagram in the name of somebody else",

@@ -60,15 +60,14 @@ impl Translation<'_> {
         ] {
             self.known_words(attribute, known);
             for word in self.words(attribute) {
-                let why = match word.value.to_ascii_uppercase().as_str() {
-                    "USERID" => "nobody is asked for the name of a peer's user (RFC 1413)",
-                    "TRAFFIC" => "inetd does not see the bytes of a program",
-                    _ => continue,
-                };
-                let message = format!("`{}` is ignored", word.value);
-                self.problems.push(Problem::warning(word.span, message).label(why));
+                if word.value.eq_ignore_ascii_case("TRAFFIC") {
+                    let message = format!("`{}` is ignored", word.value);
+                    let problem = Problem::warning(word.span, message);
+                    self.problems.push(problem.label("inetd does not see the bytes of a program"));
+                }
             }
         }
+        self.identify();
     }
 
     fn log_type(&mut self) {

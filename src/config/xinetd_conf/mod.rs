@@ -4,6 +4,7 @@
 
 mod access;
 mod attributes;
+mod identify;
 mod left_out;
 mod listen;
 mod log;

@@ -282,3 +282,32 @@ fn whoever_is_asked_for_counts_for_its_source_and_not_for_a_rate() {
     let record = daemon.record_after(mark, "REFUSE", |_| true);
     assert_eq!((&record["reason"], &record["user"]), ("per_source_cps", "somebody"));
 }
+
+// xinetd.conf(5): "USERID logs the user id of the remote user using the RFC 1413 identification
+// protocol." "IDONLY Accept connections only when the remote end identifies the remote user".
+#[test]
+fn entries_of_xinetd_ask_for_users() {
+    let entry = |name: &str, port: u16, lines: &str| {
+        format!(
+            "service {name}\n{{\n type = INTERNAL UNLISTED\n port = {port}\n socket_type = stream\n \
+             wait = no\n flags = NOLIBWRAP {lines}\n}}\n"
+        )
+    };
+    let text = entry("echo", 7001, "\n log_on_success += USERID")
+        + &entry("discard", 7002, "\n log_on_failure += USERID")
+        + &entry("chargen", 7003, "IDONLY\n log_on_success = PID USERID");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("xinetd.conf");
+    std::fs::write(&path, text).unwrap();
+    let converted = inetd(&["convert", "--format", "xinetd", &native(&path)]);
+    assert_eq!((converted.code, &*converted.err), (0, ""));
+    let values: Vec<_> = converted.out.lines().filter(|line| line.contains("identify")).collect();
+    assert_eq!(
+        values,
+        [
+            "identify = \"log\"  # log_on_success += USERID",
+            "identify = \"log\"  # log_on_failure += USERID",
+            "identify = \"require\"  # flags = NOLIBWRAP IDONLY",
+        ]
+    );
+}
