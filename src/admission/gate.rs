@@ -302,7 +302,7 @@ impl Gate {
 
     /// Whether the user of a peer has to be asked for.
     fn wants_user(&self, visitor: Option<Visitor<'_>>) -> Result<bool, Turned> {
-        if !self.asks_for_users() {
+        if !self.asks_for_users() || self.identify == Identify::Refused {
             return Ok(false);
         }
         let told = visitor.and_then(|visitor| visitor.user.map(User::told));
@@ -398,12 +398,12 @@ mod tests {
         let inet = Address::Inet(([192, 0, 2, 1], 5000).into());
         let told = User::Told("somebody".into());
         for (peer, user, expected) in [
-            (&inet, None, ["in", "User", "User"]),
-            (&inet, Some(&User::Unknown), ["in", "in", "noid"]),
-            (&inet, Some(&told), ["in", "in", "in"]),
-            (&Address::Unix(None), None, ["in", "in", "noid"]),
+            (&inet, None, ["in", "in", "User", "User"]),
+            (&inet, Some(&User::Unknown), ["in", "in", "in", "noid"]),
+            (&inet, Some(&told), ["in", "in", "in", "in"]),
+            (&Address::Unix(None), None, ["in", "in", "in", "noid"]),
         ] {
-            let all = [Identify::Off, Identify::Log, Identify::Require];
+            let all = [Identify::Off, Identify::Refused, Identify::Log, Identify::Require];
             assert_eq!(
                 all.map(|identify| decide(identify, peer, user)),
                 expected,

@@ -320,7 +320,7 @@ pub const SERVICE: &[KeyInfo] = &[
     key(Key::Allow, "allow", Kind::List, Group::Admission, "none", Everywhere, "Who may connect: addresses, 10.0.0.0/8, 10.0.0.1-10.0.0.9, file:PATH"),
     key(Key::Deny, "deny", Kind::List, Group::Admission, "none", Everywhere, "Who may not connect"),
     key(Key::Resolve, "resolve", Kind::Bool, Group::Admission, "false", Everywhere, "Look up the names of peers"),
-    key(Key::Identify, "identify", Kind::Text, Group::Admission, "\"off\"", Everywhere, "Ask the machines of peers for their users (RFC 1413): off, log, require"),
+    key(Key::Identify, "identify", Kind::Text, Group::Admission, "\"off\"", Everywhere, "Ask the machines of peers for their users (RFC 1413): off, refused, log, require"),
     key(Key::AccessTimes, "access_times", Kind::List, Group::Admission, "none", Everywhere, "When connections are let in: 08:00-18:00, mon-fri 22:00-06:00"),
     key(Key::MaxSessions, "max_sessions", Kind::Integer, Group::Admission, "512", Everywhere, "Sessions at a time; 0 is no limit"),
     key(Key::MaxPerSource, "max_per_source", Kind::Integer, Group::Admission, "0", Everywhere, "Sessions at a time of one source; 0 is no limit"),

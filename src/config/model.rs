@@ -480,6 +480,8 @@ pub enum Stderr {
 pub enum Identify {
     /// It is not.
     Off,
+    /// Only of those who are turned away; what it tells is recorded.
+    Refused,
     /// What it tells is recorded.
     Log,
     /// And whoever it tells nothing about is refused.

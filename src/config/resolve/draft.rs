@@ -215,6 +215,7 @@ impl Draft {
             Key::Identify => {
                 let choices = [
                     ("off", Identify::Off),
+                    ("refused", Identify::Refused),
                     ("log", Identify::Log),
                     ("require", Identify::Require),
                 ];

@@ -11,14 +11,17 @@ use crate::config::report::Problem;
 const IDENT: [&str; 5] = ["113", "auth", "authentication", "ident", "tap"];
 
 impl Translation<'_> {
+    /// Whoever is let in is not kept waiting if only failures shall tell the user.
+    ///
     /// xinetd.conf(5), "IDONLY": "This flag is ineffective if the USERID log option is not used."
     pub(super) fn identify(&mut self) {
-        let users = [self.user_id("log_on_success"), self.user_id("log_on_failure")];
-        let users: Vec<_> = users.into_iter().flatten().collect();
+        let success = self.user_id("log_on_success");
+        let failure = self.user_id("log_on_failure");
+        let users: Vec<_> = success.iter().chain(&failure).collect();
         let only = self.words("flags").into_iter();
         let only: Vec<_> = only.filter(|word| word.value.eq_ignore_ascii_case("IDONLY")).collect();
         if let Some(why) = self.nobody_to_ask() {
-            for word in users.iter().chain(&only) {
+            for word in users.into_iter().chain(&only) {
                 self.no_user(word, "is ignored", why);
             }
             return;
@@ -28,7 +31,8 @@ impl Translation<'_> {
                 self.add(Key::Identify, only.span, Data::Text("require".to_owned()));
             }
             (Some(user), None) => {
-                self.add(Key::Identify, user.span, Data::Text("log".to_owned()));
+                let whom = if success.is_some() { "log" } else { "refused" };
+                self.add(Key::Identify, user.span, Data::Text(whom.to_owned()));
             }
             (None, Some(only)) => {
                 self.no_user(only, "has no effect", "it needs log_on_success += USERID");

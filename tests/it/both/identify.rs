@@ -242,9 +242,14 @@ fn who_is_turned_away_is_recorded_with_its_user() {
     else {
         return;
     };
-    let deny = format!("identify = 'log'\ndeny = ['{}', '{}']", machine.host, hangs.host);
-    let config = echo("deny", &format!("{deny}\nbanner_reject = 'not you'")) + &echo("plain", "");
+    let deny = format!("identify = 'refused'\ndeny = ['{}', '{}']", machine.host, hangs.host);
+    let config = echo("deny", &format!("{deny}\nbanner_reject = 'not you'"))
+        + &echo("plain", "")
+        + &echo("in", "identify = 'refused'");
     let daemon = Daemon::run(&config);
+    assert!(echoes(machine.connect(daemon.address("in"))));
+    let start = daemon.record("START", |record| &record["service"] == "in");
+    assert_eq!(start.field("user"), None, "who comes in is not asked for");
     let refused_to = |host: &str| {
         daemon.record("REFUSE", |record| record["peer"].starts_with(&format!("{host}:")))
     };
@@ -306,7 +311,7 @@ fn entries_of_xinetd_ask_for_users() {
         values,
         [
             "identify = \"log\"  # log_on_success += USERID",
-            "identify = \"log\"  # log_on_failure += USERID",
+            "identify = \"refused\"  # log_on_failure += USERID",
             "identify = \"require\"  # flags = NOLIBWRAP IDONLY",
         ]
     );
