@@ -13,7 +13,7 @@ fn perl(name: &str, script: &str, keys: &str) -> String {
 }
 
 /// Says its process group and session, and whether it can open a terminal.
-const WHERE: &str = "printf %s \"$$\"; ps -o pgid=,sid= -p $$; \
+const WHERE: &str = "echo \"$$\"; ps -o pgid=,sid= -p $$; \
                      (: <>/dev/tty) 2>&- && echo open || echo none";
 
 fn place(daemon: &Daemon) -> (String, Vec<String>) {
