@@ -78,7 +78,8 @@ fn connections_above_the_rate_wait_until_the_pause_is_over() {
 
 #[test]
 fn a_full_service_refuses_and_a_fast_one_pauses() {
-    let keys = "max_sessions = 1\nover_limit = 'reject'\nrate = '2/200ms'\nrate_pause = '300ms'\n\
+    // One session after the other: a busy machine takes half a second for each.
+    let keys = "max_sessions = 1\nover_limit = 'reject'\nrate = '2/4s'\nrate_pause = '300ms'\n\
                 over_rate = 'pause'";
     let daemon = hold(keys);
     let first = held(&daemon, "127.0.0.1");
