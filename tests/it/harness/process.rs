@@ -10,6 +10,8 @@ use super::{wait_until, wine};
 /// A running process of the binary under test. It is killed on drop, with all that it started.
 pub struct Process {
     child: Child,
+    /// Its arguments, to tell what has failed.
+    arguments: String,
     /// Standard output.
     pub out: Lines,
     /// Standard error.
@@ -33,7 +35,8 @@ impl Process {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let out = Lines::of(child.stdout.take().unwrap());
         let err = Lines::of(child.stderr.take().unwrap());
-        Self { child, out, err }
+        let arguments: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
+        Self { child, arguments: arguments.join(" "), out, err }
     }
 
     /// The process id; under Wine the one that Linux has given it.
@@ -52,12 +55,29 @@ impl Process {
         status.and_then(|status| status.code()).unwrap_or(-1)
     }
 
-    /// Waits for its end and gives all that it left.
+    /// Waits for its end and gives all that it left. An error is also printed, for a test that
+    /// looks at a part of that and fails.
     #[track_caller]
     pub fn finish(mut self) -> Finished {
         let code = self.exit_code();
         let text = |lines: &Lines| lines.to_end().iter().map(|line| format!("{line}\n")).collect();
-        Finished { code, out: text(&self.out), err: text(&self.err) }
+        let finished = Finished { code, out: text(&self.out), err: text(&self.err) };
+        if code != 0 {
+            self.tell();
+        }
+        finished
+    }
+
+    /// Prints how it ended, and what it wrote.
+    fn tell(&mut self) {
+        let state = match self.child.try_wait() {
+            Ok(Some(status)) => status.to_string(),
+            Ok(None) => "it runs".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        println!("{}: {state}", self.arguments);
+        println!("standard output:\n{}", self.out.all().join("\n"));
+        println!("standard error:\n{}", self.err.all().join("\n"));
     }
 
     /// Whether it still runs.
@@ -69,9 +89,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let text = |lines: &Lines| lines.all().join("\n");
-            println!("standard output:\n{}", text(&self.out));
-            println!("standard error:\n{}", text(&self.err));
+            self.tell();
         }
         if !self.is_running() {
             return;
