@@ -11,8 +11,9 @@ fn large() -> u64 {
 
 #[test]
 fn binary_data_comes_back_unchanged() {
-    // Wine 8 loses its way when a program writes to a socket that takes no more just now (WriteFile
-    // fails with error 998, or never returns), so there no more is under way than fits.
+    // When a program writes to a socket that takes no more just now, Wine 8 reads from it instead as
+    // soon as there is room (WriteFile fails with error 998, writes nothing, or never returns). So
+    // there no more is under way than fits.
     let round: usize = if wine() { 64 << 10 } else { 20 << 20 };
     let daemon = Daemon::run(&service("cat", &probe(&["cat"]), "stderr = 'log'"));
     let mut client = daemon.connect("cat");

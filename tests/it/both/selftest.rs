@@ -53,7 +53,7 @@ fn everything_works_that_can_be_shown_here() {
     assert_eq!(process.exit_code(), 0, "{text}");
     assert!(results.len() > 25, "{text}");
     for basic in
-        ["stdio", "half-close", "transfer", "pipe", "udp", "inheritance", "many", "queue", "reload"]
+        ["stdio", "half-close", "pipe", "forward", "udp", "inheritance", "many", "queue", "reload"]
     {
         assert_eq!(results[basic].0, "ok", "{basic}: {text}");
     }
@@ -62,7 +62,9 @@ fn everything_works_that_can_be_shown_here() {
         assert!(result == "ok" || !detail.is_empty(), "{name} was skipped without a reason");
     }
     // What Wine takes and Windows refuses, or takes and ignores, must not look as if it worked.
-    for windows in ["socket", "timeout", "exclusive", "memory", "processor", "restrict", "batch"] {
+    for windows in
+        ["transfer", "socket", "timeout", "exclusive", "memory", "processor", "restrict", "batch"]
+    {
         let (result, detail) = &results[windows];
         if wine() {
             assert_eq!(result, "skipped", "{windows}: {text}");
@@ -75,7 +77,7 @@ fn everything_works_that_can_be_shown_here() {
         assert!(detail.contains("this system has none"), "{detail}");
     }
     if !on_windows() {
-        for name in ["socket", "unix-socket", "timeout", "exclusive", "memory"] {
+        for name in ["transfer", "socket", "unix-socket", "timeout", "exclusive", "memory"] {
             assert_eq!(results[name].0, "ok", "{name}: {text}");
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);

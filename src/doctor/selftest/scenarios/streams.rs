@@ -99,6 +99,9 @@ fn answers_after_half_close(daemon: &Daemon) -> Result<()> {
 }
 
 fn transfer(bench: &Bench) -> Result<Outcome> {
+    if let Some(skipped) = not_shown_by_emulator("a write to a full socket reads from it there") {
+        return Ok(skipped);
+    }
     let daemon = bench.daemon(&bench.service("cat", &["cat"], ""))?;
     comes_back(&mut daemon.connect("cat")?)?;
     Ok(Outcome::Works)
@@ -232,7 +235,8 @@ fn terminal(bench: &Bench) -> Result<Outcome> {
 }
 
 fn forward(bench: &Bench) -> Result<Outcome> {
-    let cat = bench.service("cat", &["cat"], "");
+    // What is forwarded to fills its socket, which no program can do under Wine: see `transfer`.
+    let cat = bench.service("cat", &["cat"], "io = \"pipe\"");
     let daemon = bench.daemon(&cat)?;
     let address = daemon.address("cat")?;
     let more = format!(
