@@ -10,6 +10,7 @@
 //! a file format, and this module never opens a socket or starts a program.
 
 pub mod keys;
+pub mod names_file;
 
 mod classic;
 mod command_line;
@@ -22,7 +23,6 @@ mod model;
 mod raw;
 mod report;
 mod resolve;
-mod services_file;
 mod source;
 pub mod suggest;
 mod systemd;
@@ -43,6 +43,7 @@ pub use model::*;
 use raw::{Origin, Raw};
 use report::Problem;
 pub use report::{Report, Severity, Told};
+pub use resolve::Transport;
 
 /// What a configuration file is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

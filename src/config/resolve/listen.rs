@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use super::local::{pipe, unix};
-use crate::config::services_file::ServicesFile;
+use crate::config::names_file::ServicesFile;
 use crate::config::suggest::did_you_mean;
 use crate::config::{MuxName, Target};
 use crate::listener::endpoint::Endpoint;
@@ -47,8 +47,10 @@ enum Form {
 
 /// What runs over the Internet protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Transport {
+pub enum Transport {
+    /// Streams.
     Tcp,
+    /// Datagrams.
     Udp,
 }
 
@@ -88,7 +90,7 @@ pub(super) struct Names {
 
 impl Transport {
     /// As addresses and the services file have it.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",

@@ -31,7 +31,7 @@ use conflicts::Conflicts;
 pub(crate) use daemon::control;
 use draft::{Draft, WAYS};
 use environment::Environments;
-pub(crate) use listen::Transport;
+pub use listen::Transport;
 use listen::{Names, System};
 use mux::MuxNames;
 

@@ -6,6 +6,7 @@ use super::Resolver;
 use super::check::Check;
 use super::draft::Draft;
 use crate::config::keys::Key;
+use crate::config::names_file::RpcFile;
 use crate::config::report::Problem;
 use crate::config::{Rpc, suggest};
 use crate::listener::endpoint::Endpoint;
@@ -33,32 +34,17 @@ pub(super) fn read(check: &mut Check<'_>) -> Option<Rpc> {
     let program = match name.parse() {
         Ok(number) => number,
         Err(_) => {
-            let names = std::fs::read_to_string(NAMES).unwrap_or_default();
-            match number(&names, name) {
-                Some(number) => number,
-                None => {
-                    let known = names.lines().filter_map(|line| line.split_whitespace().next());
-                    let known = known.filter(|name| !name.starts_with('#'));
-                    let help = suggest::did_you_mean(name, known);
-                    let help = help.unwrap_or_else(|| "write the number of the program".into());
-                    let path = Path::new(NAMES).display();
-                    return check
-                        .wrong(&format!("there is no RPC program `{name}` in {path}"), &help);
-                }
-            }
+            let names = RpcFile::load(Path::new(NAMES));
+            let Some(number) = names.number(name) else {
+                let help = suggest::did_you_mean(name, names.names());
+                let help = help.unwrap_or_else(|| "write the number of the program".into());
+                let message = format!("there is no RPC program `{name}` in {NAMES}");
+                return check.wrong(&message, &help);
+            };
+            number
         }
     };
     Some(Rpc { program, versions: first..=last })
-}
-
-/// The number of a program. A line is `NAME NUMBER [ALIAS...]`.
-fn number(names: &str, wanted: &str) -> Option<u32> {
-    names.lines().find_map(|line| {
-        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
-        let (name, number) = (words.next()?, words.next()?);
-        let is_it = name == wanted || words.any(|alias| alias == wanted);
-        number.parse().ok().filter(|_| is_it)
-    })
 }
 
 impl Resolver {
@@ -71,23 +57,6 @@ impl Resolver {
             let problem = Problem::error(at, "`rpc` needs a port")
                 .label("rpcbind tells clients of ports, and there is none");
             self.problems.push(problem.help("listen = \"0\" lets the system choose one"));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn programs_have_names_and_aliases() {
-        let file =
-            "# a comment\nportmapper\t100000\tportmap sunrpc # the same\n\nmountd 100005\nx\n";
-        assert_eq!(number(file, "portmapper"), Some(100_000));
-        assert_eq!(number(file, "sunrpc"), Some(100_000));
-        assert_eq!(number(file, "mountd"), Some(100_005));
-        for none in ["the", "x", "#", "a", ""] {
-            assert_eq!(number(file, none), None, "{none}");
         }
     }
 }
