@@ -7,8 +7,8 @@ use super::keys::{Key, SERVICE};
 use super::raw::{Data, Entry, Origin, Raw, RawService, Value};
 use super::report::{Problem, Report};
 use super::source::Span;
-use super::toml_text::{array, bare, string, value};
-use super::{FileFormat, Purpose, files, without_service};
+use super::toml_text::{array, bare, comment, string, value};
+use super::{FileFormat, Purpose, files, same_names, without_service};
 
 /// Reads `path` and everything that it includes, and writes it as one `inetd.toml`. Programs and
 /// users need not exist on this machine.
@@ -18,6 +18,7 @@ use super::{FileFormat, Purpose, files, without_service};
 pub fn convert(path: &Path, format: FileFormat) -> Result<(String, Report), Report> {
     let (mut raw, origin) = files::read(path, format, Vec::new());
     raw.problems.extend(without_service(&raw, origin, path, Purpose::Check));
+    raw.problems.extend(same_names(&raw.services));
     if origin != Origin::Classic && !raw.problems.iter().any(Problem::is_error) {
         let message = format!("{} is an inetd.toml already", path.display());
         raw.problems.push(Problem::error_nowhere(message));
@@ -36,11 +37,11 @@ impl Converter<'_> {
         let services: Vec<_> = self.raw.services.iter().map(with_defaults).collect();
         let common = common(&services);
         // Written by hand a file has limits; one that comes from elsewhere has none of its own.
-        let mut text = format!("# From {}.\n", path.display());
+        let mut text = comment(&format!("From {}.", path.display())) + "\n";
         let owned = self.owned_problems();
         let told = |owner: Option<&RawService>, text: &mut String| {
             for problem in owned.get(&owner.map(std::ptr::from_ref)).into_iter().flatten() {
-                *text += &format!("# {}\n", problem.line());
+                *text += &format!("{}\n", comment(&problem.line()));
             }
         };
         told(None, &mut text);
@@ -55,7 +56,7 @@ impl Converter<'_> {
             }
         }
         for (service, entries) in self.raw.services.iter().zip(&services) {
-            text += &format!("\n# {}\n", self.origin(service));
+            text += &format!("\n{}\n", comment(&self.origin(service)));
             told(Some(service), &mut text);
             text += &format!("[service.{}]\n", bare(&service.name.value));
             for entry in entries {
@@ -78,7 +79,7 @@ impl Converter<'_> {
             .map(|at| self.source_line(at).split_whitespace().collect::<Vec<_>>().join(" "))
             .filter(|original| original.split(' ').next() != Some(entry.key.name()));
         match original {
-            Some(original) => format!("{line}  # {original}\n"),
+            Some(original) => format!("{line}  {}\n", comment(&original)),
             None => line + "\n",
         }
     }
@@ -184,4 +185,33 @@ fn common(services: &[Vec<Written>]) -> Vec<Written> {
     let copy =
         |entry: &Written| Written { key: entry.key, written: entry.written.clone(), at: None };
     first.iter().filter(everywhere).map(copy).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Not only the values of the original are in the file, but also its lines, as comments.
+    #[test]
+    fn what_is_converted_can_be_read_whatever_its_characters_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inetd.conf");
+        let line = "7001 stream tcp nowait root /bin/cat \u{1}a\tb\rc\u{7f}";
+        std::fs::write(&path, format!("{line}\n")).unwrap();
+        let (text, _) = convert(&path, FileFormat::Inetd).unwrap();
+        let table: toml::Table = text.parse().unwrap_or_else(|error| panic!("{text}{error}"));
+        assert_eq!(table["service"]["7001"]["arg0"].as_str(), Some("\u{1}a"), "{text}");
+        let shown = r"7001 stream tcp nowait root /bin/cat \u{1}a".to_owned() + "\tb";
+        assert!(text.contains(&shown), "{text}");
+    }
+
+    #[test]
+    fn services_with_one_name_are_not_converted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wininetd.conf");
+        std::fs::write(&path, "7001 none a.exe\n7002 none a.exe\n7001 none b.exe\n").unwrap();
+        let report = convert(&path, FileFormat::Wininetd).unwrap_err();
+        assert_eq!(report.errors(), 1, "{}", report.render());
+        assert!(report.render().contains("there are two services named `7001`"));
+    }
 }

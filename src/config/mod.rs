@@ -33,6 +33,7 @@ mod value;
 mod wininetd;
 mod xinetd_conf;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -40,10 +41,11 @@ pub use classic::{ClassicFlags, ClassicSetting};
 pub use command_line::{CommandLine, from_command_line, to_toml};
 pub use convert::convert;
 pub use model::*;
-use raw::{Origin, Raw};
+use raw::{Origin, Raw, RawService};
 use report::Problem;
 pub use report::{Report, Severity, Told};
 pub use resolve::Transport;
+use source::{Span, Spanned};
 
 /// What a configuration file is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +153,7 @@ pub fn load_classic(
 ) -> Result<(Config, Report), Report> {
     let (mut raw, origin) = files::read(path, format, flags.hosts());
     raw.problems.extend(without_service(&raw, origin, path, purpose));
+    raw.problems.extend(same_names(&raw.services));
     flags.apply(&mut raw, origin);
     raw.problems.extend(exposed::problems(&raw.sources.paths(), purpose));
     resolve::resolve(raw, origin, purpose, None)
@@ -181,6 +184,21 @@ fn without_service(raw: &Raw, origin: Origin, path: &Path, purpose: Purpose) -> 
         Origin::Classic => "a service is a line: 7000 stream tcp nowait nobody /bin/cat cat",
         _ => "a service is a table [service.NAME] with the keys `listen` and `run`",
     }))
+}
+
+/// Services that have the name of another one.
+fn same_names(services: &[RawService]) -> Vec<Problem> {
+    let mut seen = HashMap::new();
+    let named = services.iter().map(|service| &service.name);
+    let again = named.filter_map(|name| {
+        let first = *seen.entry(name.value.as_str()).or_insert(name.span);
+        (first != name.span).then_some((name, first))
+    });
+    let problem = |(name, first): (&Spanned<String>, Span)| {
+        let message = format!("there are two services named `{}`", name.value);
+        Problem::error(name.span, message).label("again here").related(first, "the first is here")
+    };
+    again.map(problem).collect()
 }
 
 #[cfg(test)]

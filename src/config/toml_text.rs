@@ -27,6 +27,20 @@ pub(super) fn bare(name: &str) -> String {
     line.trim_end().strip_suffix(" = 0").unwrap_or(&line).to_owned()
 }
 
+/// A comment, which is one line: "Control characters other than tab (U+0000 to U+0008, U+000A to
+/// U+001F, U+007F) are not permitted in comments".
+pub(super) fn comment(text: &str) -> String {
+    let mut comment = String::from("# ");
+    for c in text.chars() {
+        match c {
+            '\t' => comment.push(c),
+            c if c.is_control() => comment.extend(c.escape_default()),
+            c => comment.push(c),
+        }
+    }
+    comment
+}
+
 /// Any value.
 pub(super) fn value(data: &Data) -> String {
     match data {
@@ -43,5 +57,15 @@ pub(super) fn value(data: &Data) -> String {
         }
         // Something that no key can be is a problem of its own, and never written.
         Data::Other(name) => string(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_is_one_line() {
+        assert_eq!(comment("a\tb\nc = 1\r\u{1f}é"), "# a\tb\\nc = 1\\r\\u{1f}é");
     }
 }

@@ -83,7 +83,6 @@ pub(crate) fn resolve(
     if let Some(written) = &written {
         daemon::read(&mut daemon, &written.value, &resolver.sources, &mut resolver.problems);
     }
-    resolver.names_are_unique(&services);
     let resolved: Vec<_> =
         services.iter().map(|service| resolver.service(service, &daemon)).collect();
     resolver.mux_has_a_listener();
@@ -269,21 +268,6 @@ impl Resolver {
             }
         }
         listen
-    }
-
-    fn names_are_unique(&mut self, services: &[RawService]) {
-        let mut seen = HashMap::new();
-        for service in services {
-            let first = *seen.entry(service.name.value.as_str()).or_insert(service.name.span);
-            if first != service.name.span {
-                let message = format!("there are two services named `{}`", service.name.value);
-                self.problems.push(
-                    Problem::error(service.name.span, message)
-                        .label("again here")
-                        .related(first, "the first is here"),
-                );
-            }
-        }
     }
 }
 
