@@ -2,7 +2,7 @@
 //! has to be at a place that the file has.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use inetd::admission::rules::PeerName;
 use inetd::admission::tables::Answer;
@@ -34,11 +34,17 @@ impl Folder {
         path
     }
 
-    /// Writes a file in folders of its own. Whether the system lets us.
-    pub fn write_below(&self, path: &Path, bytes: &[u8]) -> bool {
-        let path = self.folder.path().join(path);
-        let folder = path.parent().expect("it is in a folder");
-        std::fs::create_dir_all(folder).is_ok() && std::fs::write(path, bytes).is_ok()
+    /// Writes a file `path` of the folder `name`, in folders of its own. `None` if that is no path
+    /// within the folder or the system does not let us: a name is too long, or that of a folder.
+    pub fn write_below(&self, name: &str, path: &str, bytes: &[u8]) -> Option<PathBuf> {
+        let is_inside = |component| matches!(component, Component::Normal(_));
+        if path.is_empty() || !Path::new(path).components().all(is_inside) {
+            return None;
+        }
+        let path = self.folder.path().join(name).join(path);
+        std::fs::create_dir_all(path.parent()?).ok()?;
+        std::fs::write(&path, bytes).ok()?;
+        Some(path)
     }
 
     /// Removes a folder of this folder, if it is there.
@@ -54,15 +60,31 @@ impl Default for Folder {
 }
 
 /// Reads a file without looking anything up: neither programs nor users nor names of hosts.
+///
+/// # Panics
+/// If a problem is at a place that its file does not have, or what is written for it is no
+/// `inetd.toml`.
 pub fn read(path: &Path, format: FileFormat) {
+    read_all(path, format, &[path]);
+}
+
+/// As [`read`], of a file that others belong to.
+///
+/// # Panics
+/// As [`read`].
+pub fn read_all(path: &Path, format: FileFormat, files: &[impl AsRef<Path>]) {
+    let told = |report: &Report| files.iter().for_each(|file| has_places(file.as_ref(), report));
     match config::convert(path, format) {
         Ok((text, report)) => {
-            assert!(!text.is_empty());
-            has_places(path, &report);
+            told(&report);
+            let converted = path.with_file_name("converted.toml");
+            std::fs::write(&converted, &text).expect("a temporary file");
+            let again = config::convert(&converted, FileFormat::Toml).expect_err("it is one");
+            assert_eq!(again.errors(), 1, "{text}\n{}", again.render());
         }
         Err(report) => {
             assert!(report.errors() > 0);
-            has_places(path, &report);
+            told(&report);
         }
     }
 }
