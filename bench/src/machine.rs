@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -17,6 +18,46 @@ pub fn stolen() -> f64 {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     let field = stat.lines().next().and_then(|line| line.split_ascii_whitespace().nth(8));
     field.and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0) / 100.0
+}
+
+/// As long as this is there, this process and what it starts have no real-time priority.
+#[derive(Debug)]
+pub struct NormalPriority {
+    /// The policy and the priority before, as options of chrt(1).
+    before: Option<[String; 2]>,
+}
+
+impl NormalPriority {
+    pub fn begin() -> io::Result<Self> {
+        // proc_pid_stat(5): fields 40 and 41; the name in the second one ends with the parenthesis.
+        let stat = fs::read_to_string("/proc/self/stat")?;
+        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let mut fields = fields.split_ascii_whitespace().skip(37);
+        let (priority, policy) = (fields.next().unwrap_or("0"), fields.next().unwrap_or("0"));
+        let policy = match policy {
+            "1" => "--fifo",
+            "2" => "--rr",
+            _ => return Ok(Self { before: None }),
+        };
+        chrt("--other", "0")?;
+        Ok(Self { before: Some([policy, priority].map(str::to_owned)) })
+    }
+}
+
+impl Drop for NormalPriority {
+    fn drop(&mut self) {
+        if let Some([policy, priority]) = &self.before
+            && let Err(error) = chrt(policy, priority)
+        {
+            eprintln!("inetd-bench: the priority is not what it was: {error}");
+        }
+    }
+}
+
+fn chrt(policy: &str, priority: &str) -> io::Result<()> {
+    let own = std::process::id().to_string();
+    let done = Command::new("chrt").args([policy, "--pid", priority, &own]).status()?;
+    if done.success() { Ok(()) } else { Err(io::Error::other("chrt has failed")) }
 }
 
 /// A control group, which counts the processor time of a superserver and all that it starts,
