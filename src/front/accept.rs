@@ -6,67 +6,134 @@ use std::time::{Duration, Instant};
 
 use super::refuse::Turned;
 use super::start::{Arrival, Via};
-use super::{Front, Notice, multiplex};
+use super::{Front, Notice, Token, multiplex};
 use crate::admission::tables::Extras;
-use crate::admission::{Ask, Entry, Gate, Refusal, Verdict, Visitor, World};
+use crate::admission::{Ask, Entry, Gate, Permit, Refusal, Verdict, Visitor, World};
 use crate::listener::Listener;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::record::Subject;
 use crate::record::event::{self, Event};
 use crate::relay::Near;
-use crate::service::Service;
-use crate::sys::AcceptFailure;
+use crate::service::{Service, Setup};
 use crate::sys::socket::{Connection, accept_failure};
+use crate::sys::{AcceptFailure, starts_at_a_time};
 
 /// How long a listener rests when descriptors or memory are used up.
 const RESOURCE_PAUSE: Duration = Duration::from_millis(200);
 
+/// Connections that one thread takes from a listener in one go, at the most. Others want to be visited,
+/// too.
+const BATCH: usize = 256;
+
+/// How a visit has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Visit {
+    /// The listener is armed again, or will be by somebody else.
+    Over,
+    /// A connection was taken; the listener is not armed, and there may be more.
+    Next,
+}
+
 impl Front {
     /// A listener may have a connection. It is not armed, so no other thread is here with it.
     pub(super) fn visit(self: &Arc<Self>, listener: &Arc<Listener>) {
-        if listener.is_closed() {
+        let crowd = self.crowd(listener);
+        if crowd == 1 {
+            self.visit_once(listener, 1);
             return;
+        }
+        let hold = self.starts.hold();
+        let mut left = crowd;
+        while left > 0 && self.visit_once(listener, left) == Visit::Next {
+            left -= 1;
+        }
+        drop(hold);
+        if self.starts.are_waiting() {
+            // This thread starts them now, and others that have nothing to do may help.
+            for _ in 2..starts_at_a_time() {
+                self.poller.post(Token::Start.into()).ok();
+            }
+        }
+    }
+
+    /// How many connections to take now. In a flood that is as many as there are: the system's queue is
+    /// short, and whoever does not find room in it comes again after a second.
+    fn crowd(&self, listener: &Listener) -> usize {
+        let are_waiting = self.starts.are_waiting();
+        if !are_waiting && !listener.may_be_flooded() {
+            return 1;
+        }
+        let usual = if are_waiting { BATCH } else { 1 };
+        let waiting = listener.socket().waiting().unwrap_or(usual);
+        waiting.min(BATCH).min(self.starts.room()).max(1)
+    }
+
+    /// Looks at a listener that may have as many connections as are `left` to be taken now.
+    fn visit_once(self: &Arc<Self>, listener: &Arc<Listener>, left: usize) -> Visit {
+        if listener.is_closed() {
+            return Visit::Over;
         }
         let service = listener.service();
         let setup = service.setup();
         let now = Instant::now();
         if let Some(until) = service.paused_until(now) {
             self.notify(Notice::ResumeAt(Arc::clone(listener), until));
-            return;
+            return Visit::Over;
         }
         if listener.local().is_datagram() {
-            return self.visit_datagrams(listener, &service, &setup);
+            self.visit_datagrams(listener, &service, &setup);
+            return Visit::Over;
         }
         let gate = &setup.config.gate;
         let mut slot = match self.admission.enter(service.id, listener.id, gate, now) {
-            Entry::Sleep => return,
+            Entry::Sleep => return Visit::Over,
             Entry::Pause { until, begins } => {
                 if begins {
                     self.too_fast(&service, gate, until - now);
                 }
                 self.notify(Notice::ResumeAt(Arc::clone(listener), until));
-                return;
+                return Visit::Over;
             }
             Entry::Admitted(permit) => Ok(permit),
             Entry::Full(refusal) => Err(refusal),
             Entry::Draining => Err(Refusal::Draining),
         };
-        let world = World::at(now);
         if setup.config.wait {
             if !listener.socket().is_ready() {
                 // Whoever was waiting has gone.
                 self.arm(listener);
-                return;
+                return Visit::Over;
             }
-            match self.admission.let_in(gate, slot, None, &world) {
+            match self.admission.let_in(gate, slot, None, &World::at(now)) {
                 Verdict::In(permit, _) | Verdict::Ask(permit, _) => {
                     self.start_wait_server(listener, service, setup, permit);
-                    return;
+                    return Visit::Over;
                 }
                 Verdict::Out(refusal, _) => slot = Err(refusal),
             }
         }
-        let Some((connection, peer)) = self.accept(listener) else { return };
+        let Some((connection, peer)) = self.accept(listener) else { return Visit::Over };
+        let visit = if left > 1 {
+            Visit::Next
+        } else {
+            // Before the launch, so that another thread can take the next connection.
+            self.arm(listener);
+            Visit::Over
+        };
+        self.receive(listener, (service, setup), slot, (connection, peer), now);
+        visit
+    }
+
+    /// Decides about a connection that was accepted.
+    fn receive(
+        self: &Arc<Self>,
+        listener: &Arc<Listener>,
+        (service, setup): (Arc<Service>, Arc<Setup>),
+        slot: Result<Permit, Refusal>,
+        (connection, peer): (Connection, Address),
+        now: Instant,
+    ) {
+        let gate = &setup.config.gate;
         let mut local = None;
         if gate.wants_local() {
             local = local_address(listener, &connection);
@@ -75,24 +142,25 @@ impl Front {
         let names = names.and_then(|local| self.names.known_both(&peer, local, now));
         let (local_end, names_of) = (local.as_ref(), names.as_ref());
         let visitor = Visitor { peer: &peer, local: local_end, names: names_of, user: None };
-        let (permit, extras, ask) = match self.admission.let_in(gate, slot, Some(visitor), &world) {
-            Verdict::In(permit, extras) => (permit, extras, None),
-            Verdict::Ask(permit, ask) => (permit, Extras::default(), Some(ask)),
-            Verdict::Out(refusal, words) => {
-                let (user, via) = (None, Via::Listener);
-                return self.turn_away(Turned {
-                    service,
-                    setup,
-                    connection,
-                    peer,
-                    local,
-                    user,
-                    via,
-                    refusal,
-                    words,
-                });
-            }
-        };
+        let (permit, extras, ask) =
+            match self.admission.let_in(gate, slot, Some(visitor), &World::at(now)) {
+                Verdict::In(permit, extras) => (permit, extras, None),
+                Verdict::Ask(permit, ask) => (permit, Extras::default(), Some(ask)),
+                Verdict::Out(refusal, words) => {
+                    let (user, via) = (None, Via::Listener);
+                    return self.turn_away(Turned {
+                        service,
+                        setup,
+                        connection,
+                        peer,
+                        local,
+                        user,
+                        via,
+                        refusal,
+                        words,
+                    });
+                }
+            };
         // Without a local address the peer is gone already: there is nobody to serve.
         let Some(local) = local.or_else(|| local_address(listener, &connection)) else { return };
         let (id, tries, user) = (self.next_session(), 0, None);
@@ -193,15 +261,11 @@ impl Front {
         self.admission.let_in(gate, slot, Some(visitor), &World::at(Instant::now()))
     }
 
-    /// Accepts one connection and arms the listener again: at once or, if something is wrong,
-    /// later.
+    /// Accepts one connection. If there is none, or something is wrong, the listener is armed again, at
+    /// once or later.
     fn accept(&self, listener: &Arc<Listener>) -> Option<(Connection, Address)> {
         let error = match listener.accept() {
-            Ok(accepted) => {
-                // Before the launch, so that another thread can take the next connection.
-                self.arm(listener);
-                return Some(accepted);
-            }
+            Ok(accepted) => return Some(accepted),
             Err(error) => error,
         };
         match accept_failure(&error) {

@@ -11,6 +11,7 @@ mod describe;
 mod multiplex;
 mod refuse;
 mod start;
+mod starts;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -37,11 +38,12 @@ use crate::relay::{Carrier, Relays};
 use crate::session::stderr::StderrPipe;
 use crate::session::{SessionId, SessionTable};
 use crate::sys::poll::Poller;
-use crate::sys::starts_at_a_time;
+use crate::sys::{starts_at_a_time, startup};
 
 pub use self::multiplex::{Offer, Offers, Transfer};
 pub use self::refuse::{Farewell, Unknown};
 pub use self::start::{Arrival, Via};
+use self::starts::Starts;
 
 /// Who an event is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub enum Token {
     Offer,
     /// There is a connection to go on with: see [`Next`].
     Again,
+    /// Programs wait for somebody to start them.
+    Start,
     /// The threads shall end.
     Quit,
 }
@@ -75,7 +79,8 @@ impl From<Token> for u64 {
             Token::Session(id) => (1 << KIND_SHIFT) | id,
             Token::Offer => 2 << KIND_SHIFT,
             Token::Again => (2 << KIND_SHIFT) | 1,
-            Token::Quit => (2 << KIND_SHIFT) | 2,
+            Token::Start => (2 << KIND_SHIFT) | 2,
+            Token::Quit => (2 << KIND_SHIFT) | 3,
         }
     }
 }
@@ -88,6 +93,7 @@ impl From<u64> for Token {
             (1, id) => Self::Session(id),
             (_, 0) => Self::Offer,
             (_, 1) => Self::Again,
+            (_, 2) => Self::Start,
             _ => Self::Quit,
         }
     }
@@ -162,6 +168,8 @@ pub struct Front {
     unknown: Arc<Semaphore>,
     /// Connections for [`Token::Again`].
     postponed: Mutex<VecDeque<Next>>,
+    /// Those whose programs are to be started.
+    starts: Starts<Arrival>,
 }
 
 impl Front {
@@ -192,6 +200,8 @@ impl Front {
             farewells: Arc::new(Semaphore::new(FAREWELLS)),
             unknown: Arc::new(Semaphore::new(UNKNOWN)),
             postponed: Mutex::default(),
+            // A thread is left that accepts and reaps.
+            starts: Starts::new(starts_at_a_time() - 1, startup::connections_in_hand()),
         }))
     }
 
@@ -199,18 +209,18 @@ impl Front {
     /// programs are told apart, a further one reaps.
     pub fn start(self: &Arc<Self>) -> io::Result<()> {
         for _ in 0..starts_at_a_time() {
-            self.start_thread("front", Poller::wait)?;
+            self.start_thread("front", Self::serve)?;
         }
         if Poller::ENDS_APART {
-            self.start_thread("reap", Poller::wait_for_end)?;
+            self.start_thread("reap", Self::reap)?;
         }
         Ok(())
     }
 
-    fn start_thread(self: &Arc<Self>, name: &str, wait: Wait) -> io::Result<()> {
+    fn start_thread(self: &Arc<Self>, name: &str, work: fn(&Arc<Self>)) -> io::Result<()> {
         let front = Arc::clone(self);
         let thread = std::thread::Builder::new().name(name.into()).stack_size(256 * 1024);
-        thread.spawn(move || front.run(wait)).map(drop)
+        thread.spawn(move || work(&front)).map(drop)
     }
 
     /// Adds a bound listener and lets it accept.
@@ -244,9 +254,12 @@ impl Front {
     }
 
     /// From now on a session that begins after all (its connection was accepted before) gets a
-    /// deadline.
+    /// deadline. Whoever waits for a program is turned away.
     pub fn stopping(&self) {
         self.stopping.store(true, Ordering::SeqCst);
+        for arrival in self.starts.clear() {
+            self.dismiss(arrival);
+        }
     }
 
     /// Whether [`Front::stopping`] was called.
@@ -280,29 +293,63 @@ impl Front {
         }
     }
 
-    fn run(self: &Arc<Self>, wait: Wait) {
+    /// What a front thread does. While programs are to be started it does one thing of both in turn.
+    fn serve(self: &Arc<Self>) {
         loop {
-            let token = match wait(&self.poller) {
-                Ok(token) => Token::from(token),
-                Err(error) => {
-                    let fields = [("error", Value::Text(&error))];
-                    self.recorder.log().event(event::CANNOT_WAIT, &fields);
-                    return;
-                }
+            let turn = self.starts.next();
+            let event = match &turn {
+                Some(_) => self.poller.look(),
+                None => self.poller.wait().map(Some),
             };
-            if token == Token::Quit {
-                // Passed on to the next thread.
-                self.poller.post(token.into()).ok();
+            let goes_on = event.map_or_else(
+                |error| self.cannot_wait(&error),
+                |token| token.is_none_or(|token| self.take(token)),
+            );
+            if let Some((seat, arrival)) = turn {
+                self.survives(|| self.start_program(seat, arrival), "a start");
+            }
+            if !goes_on {
                 return;
             }
-            // A fault in one session must not take the others with it.
-            if catch_unwind(AssertUnwindSafe(|| self.deal_with(token))).is_err() {
-                let token_text = format!("{token:?}");
-                let fields = [("while_dealing_with", Value::Text(&token_text))];
-                self.recorder.log().event(event::INTERNAL_FAULT, &fields);
-                self.after_fault(token);
-            }
         }
+    }
+
+    /// What the thread does that reaps.
+    fn reap(self: &Arc<Self>) {
+        while match self.poller.wait_for_end() {
+            Ok(token) => self.take(token),
+            Err(error) => self.cannot_wait(&error),
+        } {}
+    }
+
+    fn cannot_wait(&self, error: &io::Error) -> bool {
+        self.recorder.log().event(event::CANNOT_WAIT, &[("error", Value::Text(error))]);
+        false
+    }
+
+    /// Deals with an event. False if the thread shall end.
+    fn take(self: &Arc<Self>, token: u64) -> bool {
+        let token = Token::from(token);
+        if token == Token::Quit {
+            // Passed on to the next thread.
+            self.poller.post(token.into()).ok();
+            return false;
+        }
+        if !self.survives(|| self.deal_with(token), token) {
+            self.after_fault(token);
+        }
+        true
+    }
+
+    /// Does it, and tells whether there was no fault: one in one session must not take the others with it.
+    fn survives(&self, work: impl FnOnce(), what: impl std::fmt::Debug) -> bool {
+        let done = catch_unwind(AssertUnwindSafe(work)).is_ok();
+        if !done {
+            let what = format!("{what:?}");
+            let fields = [("while_dealing_with", Value::Text(&what))];
+            self.recorder.log().event(event::INTERNAL_FAULT, &fields);
+        }
+        done
     }
 
     /// A listener may have been left unarmed, and would be deaf.
@@ -339,7 +386,8 @@ impl Front {
                     None => {}
                 }
             }
-            Token::Quit => {}
+            // The thread looks for them after each event.
+            Token::Start | Token::Quit => {}
         }
     }
 
@@ -347,9 +395,6 @@ impl Front {
         lock(&self.listeners).get(&id).cloned()
     }
 }
-
-/// How a thread waits for what it deals with next.
-type Wait = fn(&Poller) -> io::Result<u64>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

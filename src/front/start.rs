@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::refuse::Turned;
+use super::starts::Seat;
 use super::{Front, Notice, Token};
-use crate::admission::Permit;
 use crate::admission::names::HostNames;
 use crate::admission::tables::Extras;
 use crate::admission::users::User;
+use crate::admission::{Permit, Refusal};
 use crate::config::Work;
 use crate::launch::environment::{Ends, Facts};
 use crate::launch::{Launched, On, Request, launch};
@@ -81,10 +83,47 @@ struct Parts {
 
 impl Front {
     /// Does with a connection what its service is for.
-    pub(super) fn start_session(self: &Arc<Self>, mut arrival: Arrival) {
+    pub(super) fn start_session(self: &Arc<Self>, arrival: Arrival) {
+        if arrival.setup.program.is_none() {
+            return self.relay_only(arrival);
+        }
+        let source = |arrival: &Arrival| {
+            let prefix = arrival.setup.config.gate.source_prefix;
+            arrival.peer.ip().map(|address| prefix.source(address))
+        };
+        if let Some((seat, arrival)) = self.starts.begin(arrival.service.id, source, arrival) {
+            self.start_program(seat, arrival);
+        }
+    }
+
+    /// Turns somebody away who waits for a program.
+    pub(super) fn dismiss(&self, arrival: Arrival) {
+        let Arrival { service, setup, near, peer, local, user, via, .. } = arrival;
+        let (refusal, words) = (Refusal::Draining, None);
+        match near {
+            Near::Connection(connection) => {
+                let local = Some(local);
+                self.turn_away(Turned {
+                    service,
+                    setup,
+                    connection,
+                    peer,
+                    local,
+                    user,
+                    via,
+                    refusal,
+                    words,
+                });
+            }
+            Near::Datagrams(_) => self.refused(&service, &peer, user.as_ref(), refusal),
+        }
+    }
+
+    /// Starts the program of a connection, whose turn it is.
+    pub(super) fn start_program(self: &Arc<Self>, _seat: Seat<'_, Arrival>, mut arrival: Arrival) {
         let id = arrival.id;
         let setup = Arc::clone(&arrival.setup);
-        let Some(program) = &setup.program else { return self.relay_only(arrival) };
+        let Some(program) = &setup.program else { return };
         self.may_leave_orphans();
         // Names may have been asked for the sake of a rule alone.
         let names = arrival.names.as_ref().filter(|_| setup.config.gate.resolve);

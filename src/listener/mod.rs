@@ -3,7 +3,7 @@
 pub mod endpoint;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use self::endpoint::{Address, Endpoint};
@@ -15,6 +15,9 @@ use crate::sys::socket::{Connection, ListenSocket};
 
 /// The number of a listener, never used twice in the life of a daemon.
 pub type ListenerId = u64;
+
+/// Each time that many connections were accepted it is worth to ask how many more there are.
+const LOOK_EACH: u32 = 16;
 
 /// A bound socket. A reload may give it to another service, but never closes it while somebody
 /// wants its endpoint.
@@ -30,6 +33,8 @@ pub struct Listener {
     closed: AtomicBool,
     /// The system refuses connections, see [`Listener::set_draining`].
     refusing: AtomicBool,
+    /// See [`Listener::may_be_flooded`].
+    visits: AtomicU32,
 }
 
 /// How the socket is used now.
@@ -58,7 +63,13 @@ impl Listener {
         socket.watch(poller, Token::Listener(id).into())?;
         let [closed, refusing] = [false, false].map(AtomicBool::new);
         let state = Mutex::new(Use { options, lent: false, draining: false, stale: false });
-        Ok(Self { id, asked, socket, state, service: RwLock::new(service), closed, refusing })
+        let (service, visits) = (RwLock::new(service), AtomicU32::new(0));
+        Ok(Self { id, asked, socket, state, service, closed, refusing, visits })
+    }
+
+    /// Whether it is time to ask how many connections wait: not each time, because that takes time.
+    pub fn may_be_flooded(&self) -> bool {
+        self.visits.fetch_add(1, Ordering::Relaxed) % LOOK_EACH == LOOK_EACH - 1
     }
 
     /// Whether it can serve as a listener with these options without being bound again.

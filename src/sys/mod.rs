@@ -55,6 +55,9 @@ use std::sync::OnceLock;
 
 use crate::config::keys::Key;
 
+/// Connections that are held whose programs were not started yet, at the most.
+const MOST_IN_HAND: usize = 16_384;
+
 /// How many processors this process may use. Control groups are read for that, so it is asked once.
 pub fn processors() -> usize {
     static COUNT: OnceLock<usize> = OnceLock::new();

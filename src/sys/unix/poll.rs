@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -45,26 +45,34 @@ impl Poller {
 
     /// Waits for one event and gives its token. Any number of threads may wait.
     pub fn wait(&self) -> io::Result<u64> {
-        // One event at a time: a second one would have to wait while this thread starts a
-        // program, although another thread is free.
-        let mut event = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }];
         loop {
-            match epoll::wait(&self.epoll, &mut event, None) {
-                Ok(0) | Err(Errno::INTR) => continue,
-                Ok(_) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let token = event[0].data.u64();
-            if token != POSTED {
-                return Ok(token);
-            }
-            // Level-triggered: several threads may see it, one of them gets the token.
-            if rustix::io::read(&self.semaphore, &mut [0; 8]).is_ok()
-                && let Some(token) = self.lock().pop_front()
-            {
+            if let Some(token) = self.next(None)? {
                 return Ok(token);
             }
         }
+    }
+
+    /// The token of an event, if there is one now.
+    pub fn look(&self) -> io::Result<Option<u64>> {
+        self.next(Some(&Timespec::default()))
+    }
+
+    fn next(&self, timeout: Option<&Timespec>) -> io::Result<Option<u64>> {
+        // One event at a time: a second one would have to wait while this thread starts a
+        // program, although another thread is free.
+        let mut event = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }];
+        match epoll::wait(&self.epoll, &mut event, timeout) {
+            Ok(0) | Err(Errno::INTR) => return Ok(None),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let token = event[0].data.u64();
+        if token != POSTED {
+            return Ok(Some(token));
+        }
+        // Level-triggered: several threads may see it, one of them gets the token.
+        let is_ours = rustix::io::read(&self.semaphore, &mut [0; 8]).is_ok();
+        Ok(if is_ours { self.lock().pop_front() } else { None })
     }
 
     /// Waits for the end of one program and gives its token. One thread may wait, after
@@ -129,6 +137,15 @@ mod tests {
         }
         let empty = listener.accept().unwrap_err();
         assert_eq!(accept_failure(&empty), crate::sys::AcceptFailure::Empty);
+    }
+
+    #[test]
+    fn a_look_does_not_wait() {
+        let poller = Poller::new().unwrap();
+        assert_eq!(poller.look().unwrap(), None);
+        poller.post(7).unwrap();
+        assert_eq!(poller.look().unwrap(), Some(7));
+        assert_eq!(poller.look().unwrap(), None);
     }
 
     #[test]

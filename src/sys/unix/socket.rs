@@ -149,6 +149,11 @@ impl ListenSocket {
         matches!(rustix::event::poll(&mut poll, Some(&now)), Ok(1))
     }
 
+    /// How many connections wait, if the system tells.
+    pub fn waiting(&self) -> Option<usize> {
+        backlog::waiting(self.socket.as_fd())
+    }
+
     /// Prepares the socket for a `wait` server, which expects a blocking one.
     pub fn lend(&self) -> io::Result<()> {
         self.socket.set_nonblocking(false)
@@ -515,6 +520,7 @@ pub(super) fn remove_dead(path: &Path) -> io::Result<()> {
     }
 }
 
+mod backlog;
 mod stream;
 
 #[cfg(test)]

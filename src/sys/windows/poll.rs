@@ -8,7 +8,7 @@ use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr;
 use std::sync::Arc;
 
-use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
+use windows_sys::Win32::Foundation::{INVALID_HANDLE_VALUE, WAIT_TIMEOUT};
 use windows_sys::Win32::System::IO::{
     CreateIoCompletionPort, GetQueuedCompletionStatus, PostQueuedCompletionStatus,
 };
@@ -44,6 +44,20 @@ impl Poller {
 
     /// Waits for one event and gives its token. Any number of threads may wait.
     pub fn wait(&self) -> io::Result<u64> {
+        self.next(INFINITE)
+    }
+
+    /// The token of an event, if there is one now.
+    pub fn look(&self) -> io::Result<Option<u64>> {
+        match self.next(0) {
+            Ok(token) => Ok(Some(token)),
+            Err(error) if error.raw_os_error() == Some(WAIT_TIMEOUT.cast_signed()) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits that many milliseconds.
+    fn next(&self, timeout: u32) -> io::Result<u64> {
         let mut bytes = 0;
         let mut key = 0;
         let mut overlapped = ptr::null_mut();
@@ -54,7 +68,7 @@ impl Poller {
                 &raw mut bytes,
                 &raw mut key,
                 &raw mut overlapped,
-                INFINITE,
+                timeout,
             )
         })?;
         u64::try_from(key).map_err(io::Error::other)
@@ -92,6 +106,15 @@ mod tests {
 
     use super::*;
     use crate::sys::platform::testing::{PATIENCE, collect, tokens};
+
+    #[test]
+    fn a_look_does_not_wait() {
+        let poller = Poller::new().unwrap();
+        assert_eq!(poller.look().unwrap(), None);
+        poller.post(7).unwrap();
+        assert_eq!(poller.look().unwrap(), Some(7));
+        assert_eq!(poller.look().unwrap(), None);
+    }
 
     #[test]
     fn each_token_reaches_exactly_one_of_many_threads() {

@@ -145,6 +145,11 @@ impl ListenSocket {
         }
     }
 
+    /// How many connections wait, if the system tells: Windows does not.
+    pub fn waiting(&self) -> Option<usize> {
+        None
+    }
+
     /// Prepares a socket for a `wait` server, which expects a blocking one. Nothing may be done
     /// with it until it is back: calls on a synchronous socket wait for each other.
     ///

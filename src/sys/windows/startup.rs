@@ -56,6 +56,12 @@ pub fn prepare() -> io::Result<()> {
     Ok(())
 }
 
+/// How many connections may be held whose programs were not started yet. The number of handles has no
+/// limit of its own.
+pub fn connections_in_hand() -> usize {
+    crate::sys::MOST_IN_HAND
+}
+
 /// Makes room for that many listeners: the table of handles of Windows grows by itself.
 pub fn make_room(_listeners: usize) {}
 
