@@ -74,6 +74,18 @@ pub fn start_connecting(address: SocketAddr, kind: SocketType) -> rustix::io::Re
     }
 }
 
+/// Waits for what happens to the sockets of `queue`, at most so many milliseconds. Nothing may have
+/// happened.
+pub fn wait(queue: &OwnedFd, events: &mut Vec<epoll::Event>, milliseconds: u32) -> io::Result<()> {
+    events.clear();
+    let time = Duration::from_millis(milliseconds.into());
+    let time = Timespec::try_from(time).map_err(io::Error::other)?;
+    match epoll::wait(queue, rustix::buffer::spare_capacity(events), Some(&time)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 impl Load<'_> {
     pub fn run(&self) -> io::Result<Outcome> {
         let queue = epoll::create(CreateFlags::CLOEXEC)?;
@@ -109,13 +121,7 @@ impl Load<'_> {
                 }
             }
             let more = !over && begun < self.count && !free.is_empty();
-            let wait = if more { 0 } else { 200_000_000 };
-            events.clear();
-            let wait = Timespec { tv_sec: 0, tv_nsec: wait };
-            match epoll::wait(&queue, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+            wait(&queue, &mut events, if more { 0 } else { 200 })?;
             for event in events.drain(..) {
                 let place = usize::try_from(event.data.u64()).unwrap_or_default();
                 let Some(client) = clients[place].as_mut() else { continue };

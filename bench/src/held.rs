@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::SocketType;
 
-use crate::client::{Errors, start_connecting};
+use crate::client::{Errors, start_connecting, wait};
 
 /// Connections that are being made at a time.
 const AT_ONCE: usize = 32;
@@ -46,12 +45,7 @@ pub fn hold(
         if pending == 0 {
             break; // The others failed.
         }
-        events.clear();
-        let wait = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-        match epoll::wait(&queue, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        wait(&queue, &mut events, 20)?;
         for event in events.drain(..) {
             let place = usize::try_from(event.data.u64()).unwrap_or_default();
             let Some(socket) = &sockets[place] else { continue };

@@ -5,12 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::SocketType;
 
-use crate::client::{Errors, micros, start_connecting};
+use crate::client::{Errors, micros, start_connecting, wait};
 
 /// Bytes of a connection that are on their way at a time.
 const WINDOW: u64 = 1 << 20;
@@ -47,12 +46,7 @@ pub fn bytes(
     let mut events = Vec::with_capacity(256);
     let (begin, mut total) = (Instant::now(), 0);
     while begin.elapsed() < time && errors.sum() == 0 {
-        events.clear();
-        let wait = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-        match epoll::wait(&queue, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        wait(&queue, &mut events, 20)?;
         for event in events.drain(..) {
             let place = usize::try_from(event.data.u64()).unwrap_or_default();
             let Some(pipe) = pipes[place].as_mut() else { continue };
