@@ -61,6 +61,11 @@ impl Peer {
         }
     }
 
+    /// Whether it can run the program of a service. The floor of an echo cannot.
+    pub fn runs_programs(&self) -> bool {
+        !(self.floor && self.echoes)
+    }
+
     fn many(self) -> Self {
         Self { many: true, ..self }
     }

@@ -117,6 +117,28 @@ impl Bench<'_> {
         Service { port: self.new_port(), work: Work::Program(program.to_vec()) }
     }
 
+    /// Each superserver that runs programs with a service for this one, at the place of its peer. All
+    /// run side by side; one that has nothing to do costs nothing.
+    fn instances(
+        &mut self,
+        program: &[String],
+        descriptors: u32,
+        table: &mut Table,
+    ) -> Vec<Option<Instance>> {
+        let mut instances = Vec::new();
+        for place in 0..self.peers.len() {
+            let service = self.service(program);
+            let peer = &self.peers[place];
+            instances.push(if peer.runs_programs() {
+                let started = Instance::start(peer, vec![service], descriptors);
+                started.map_err(|error| table.samples.push(failed(&peer.name, 0, &error))).ok()
+            } else {
+                None
+            });
+        }
+        instances
+    }
+
     /// The places of those peers for which `filter` is true, in an order of chance.
     fn shuffled(&mut self, filter: impl Fn(&Peer) -> bool) -> Vec<usize> {
         let mut places: Vec<usize> =

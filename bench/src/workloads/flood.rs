@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Bench, Instance, MANY_DESCRIPTORS, failed, probe, sample};
 use crate::client::{Errors, Load};
 use crate::machine::NormalPriority;
+use crate::peers::Peer;
 use crate::table::{Table, percentile};
 
 /// Connections under way at a time: nearly all descriptors that a process may have here.
@@ -27,7 +28,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> io::Result<()> {
         &["connections/s", "answered", "slowest ms", "p50 ms", "at full speed again after ms"];
     let mut table = Table::new(title, columns, Some("tcpserver"));
     for round in 0..bench.options.rounds.min(3) {
-        for place in bench.shuffled(|peer| !(peer.floor && peer.echoes)) {
+        for place in bench.shuffled(Peer::runs_programs) {
             if bench.is_late() {
                 break;
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Bench, Instance, MANY_DESCRIPTORS, USUAL_DESCRIPTORS, failed, probe, sample};
 use crate::client::{Errors, Load};
 use crate::held::{alive, hold};
-use crate::peers::{Service, Work};
+use crate::peers::{Peer, Service, Work};
 use crate::table::{Table, percentile};
 
 /// Memory is looked at when it has been given back.
@@ -66,7 +66,7 @@ pub(super) fn live(bench: &mut Bench<'_>) -> io::Result<()> {
         &["new connection p99 us", "p50 us", "PSS kB/session", "PSS kB", "all made in s", "alive"];
     let mut table = Table::new(title, columns, Some("tcpserver"));
     for round in 0..bench.options.rounds.min(3) {
-        for place in bench.shuffled(|peer| !(peer.floor && peer.echoes)) {
+        for place in bench.shuffled(Peer::runs_programs) {
             if bench.is_late() {
                 break;
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use super::{Bench, Instance, MANY_DESCRIPTORS, USUAL_DESCRIPTORS, failed, measured, sample};
+use super::{Bench, Instance, MANY_DESCRIPTORS, USUAL_DESCRIPTORS, measured, sample};
 use crate::client::Load;
 use crate::machine::own_cpu;
 use crate::table::{Table, percentile};
@@ -69,18 +69,7 @@ fn run_cell(bench: &mut Bench<'_>, cell: &Cell) -> io::Result<()> {
     let (columns, reference) =
         if cell.clients == 1 { (BY_LATENCY, "floor") } else { (BY_RATE, "floor-2thr") };
     let mut table = Table::new(cell.title, columns, Some(reference));
-    // All run side by side; one that has nothing to do costs nothing.
-    let mut instances: Vec<Option<Instance>> = Vec::new();
-    for place in 0..bench.peers.len() {
-        let service = bench.service(&cell.program);
-        let peer = &bench.peers[place];
-        instances.push(if peer.floor && peer.echoes {
-            None
-        } else {
-            let started = Instance::start(peer, vec![service], cell.descriptors);
-            started.map_err(|error| table.samples.push(failed(&peer.name, 0, &error))).ok()
-        });
-    }
+    let instances = bench.instances(&cell.program, cell.descriptors, &mut table);
     for round in 0..bench.options.rounds {
         for place in bench.shuffled(|_| true) {
             let Some(instance) = &instances[place] else { continue };

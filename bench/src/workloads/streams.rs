@@ -68,17 +68,8 @@ pub(super) fn through_cat(bench: &mut Bench<'_>) -> io::Result<()> {
             continue;
         }
         let mut table = Table::new(title, RATE, Some("floor"));
-        let mut instances = Vec::new();
-        for place in 0..bench.peers.len() {
-            let service = bench.service(&["/bin/cat".to_owned()]);
-            let peer = &bench.peers[place];
-            instances.push(if peer.floor && peer.echoes {
-                None
-            } else {
-                let started = Instance::start(peer, vec![service], USUAL_DESCRIPTORS);
-                started.map_err(|error| table.samples.push(failed(&peer.name, 0, &error))).ok()
-            });
-        }
+        let cat = ["/bin/cat".to_owned()];
+        let instances = bench.instances(&cat, USUAL_DESCRIPTORS, &mut table);
         for round in 0..bench.options.rounds {
             for place in bench.shuffled(|_| true) {
                 let Some(instance) = &instances[place] else { continue };
