@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Resolver;
+use super::complaint::{Complaint, complain};
 use super::draft::Draft;
-use super::listen::{Complaint, complain};
 use crate::admission::names::host_name;
 use crate::admission::rules::{Block, BlockError, Effect, Pattern, Rule, Rules};
 use crate::config::files;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::listen::{Complaint, complain};
+use super::complaint::{Complaint, complain};
 use crate::listener::endpoint::Endpoint;
 use crate::sys::{FAMILY, Family};
 

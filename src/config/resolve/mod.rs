@@ -2,8 +2,10 @@
 //! problem is found in one run: a wrong value never keeps the next one from being looked at.
 
 mod access;
+mod address;
 mod admission;
 mod check;
+mod complaint;
 mod conflicts;
 mod daemon;
 mod draft;
@@ -27,11 +29,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use address::Transport;
 use conflicts::Conflicts;
 pub(crate) use daemon::control;
 use draft::{Draft, WAYS};
 use environment::Environments;
-pub use listen::Transport;
 use listen::{Names, System};
 use mux::MuxNames;
 
