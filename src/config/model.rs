@@ -1,22 +1,23 @@
 //! The checked configuration: what the rest of the daemon works with. Every name in it is
 //! looked up, every value is in range, and it knows where each value was written.
 
-use std::ffi::OsString;
+mod daemon;
+mod program;
+mod relayed;
+
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::daemon::{Control, Daemon, Log, LogTarget};
+pub use self::program::{Io, Limit, Program, Resource, Stderr, Tree};
+pub use self::relayed::{Builtin, Ident, Target};
 use crate::admission::Gate;
 use crate::config::keys::Key;
-use crate::listener::endpoint::{Endpoint, UnixUrl};
-use crate::record::event::Level;
-use crate::record::facility::{self, Facility};
-use crate::record::file::Rotation;
-use crate::record::format::Format as LogFormat;
-use crate::sys::identity::{AccountId, Identity};
-use crate::sys::system_log;
+use crate::listener::endpoint::Endpoint;
+use crate::sys::identity::AccountId;
 
 /// A whole configuration.
 #[derive(Clone, Debug)]
@@ -58,76 +59,6 @@ pub struct Position {
     pub line: u32,
     /// Column in characters, counted from 1.
     pub column: u16,
-}
-
-/// Settings of the daemon itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Daemon {
-    /// Where `inetd reload`, `stop` and `status` reach the daemon.
-    pub control: Control,
-    /// Sessions of all services together; `None` is no limit.
-    pub max_sessions: Option<u32>,
-    /// Where `hosts.allow` of TCP wrappers is; `None` is its usual place.
-    pub hosts_allow: Option<PathBuf>,
-    /// The same for `hosts.deny`.
-    pub hosts_deny: Option<PathBuf>,
-    /// What the log looks like.
-    pub log: Log,
-}
-
-/// The control endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// Not set: the system's default place.
-    Default,
-    /// `control = ""`: none.
-    Off,
-    /// A socket path (Unix) or a pipe name (Windows).
-    At(String),
-}
-
-/// The `log` table of `[daemon]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// Text lines or JSON lines.
-    pub format: LogFormat,
-    /// The least important level that is written.
-    pub level: Level,
-    /// Where it goes.
-    pub target: LogTarget,
-    /// What a log of the system is told of the kind of program that we are (Unix).
-    pub facility: Facility,
-    /// When a file is replaced.
-    pub rotation: Rotation,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            format: LogFormat::Text,
-            level: Level::Info,
-            target: LogTarget::Auto { file: None },
-            facility: facility::DAEMON,
-            rotation: Rotation::default(),
-        }
-    }
-}
-
-/// Where the log goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogTarget {
-    /// To whom it is best seen by: standard error, the journal behind it, or in a service of
-    /// Windows a file and the Event Log.
-    Auto {
-        /// That file, if it is not to be the usual one.
-        file: Option<PathBuf>,
-    },
-    /// Standard error.
-    Stderr,
-    /// A file.
-    File(PathBuf),
-    /// A log of the system.
-    System(system_log::Kind),
 }
 
 /// One service: where it listens, whom it lets in, what it runs.
@@ -221,122 +152,6 @@ pub enum Work {
     Sensor,
 }
 
-/// Where connections are relayed to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// A host, looked up anew for each connection, and a port.
-    Inet {
-        /// An address, or a name.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// A Unix socket.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Inet { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Inet { host, port } => write!(f, "{host}:{port}"),
-            Self::Unix(path) => UnixUrl(path).fmt(f),
-        }
-    }
-}
-
-/// A service that needs no program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Builtin {
-    /// What a peer sends comes back (RFC 862).
-    Echo,
-    /// What a peer sends is thrown away (RFC 863).
-    Discard,
-    /// Lines of characters without end (RFC 864).
-    Chargen,
-    /// The date and time for people (RFC 867).
-    Daytime,
-    /// Seconds since 1900 in four bytes (RFC 868).
-    Time,
-    /// One of these quotes (RFC 865), as fortune(6) has them in a file.
-    Qotd(Arc<[u8]>),
-    /// The services of this daemon, a line each.
-    Services,
-    /// How the daemon does, as `inetd status` shows it.
-    Status,
-    /// Whose a connection of the peer's host is (RFC 1413).
-    Ident(Box<Ident>),
-    /// The peer says which service it wants (RFC 1078): one of those with a [`MuxName`].
-    Tcpmux,
-}
-
-impl Builtin {
-    /// Its name in a configuration.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Echo => "echo",
-            Self::Discard => "discard",
-            Self::Chargen => "chargen",
-            Self::Daytime => "daytime",
-            Self::Time => "time",
-            Self::Qotd(_) => "qotd",
-            Self::Services => "services",
-            Self::Status => "status",
-            Self::Tcpmux => "tcpmux",
-            Self::Ident(_) => "ident",
-        }
-    }
-
-    /// Why it does not answer datagrams, if it does not.
-    pub fn no_datagrams(&self) -> Option<&'static str> {
-        match self {
-            Self::Tcpmux | Self::Ident(_) => Some("it is about connections"),
-            Self::Services | Self::Status => {
-                Some("the sender of a datagram may be forged, and the answer is much longer")
-            }
-            Self::Echo
-            | Self::Discard
-            | Self::Chargen
-            | Self::Daytime
-            | Self::Time
-            | Self::Qotd(_) => None,
-        }
-    }
-}
-
-/// What the built-in service `ident` tells. Without any option it tells nothing: `HIDDEN-USER`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ident {
-    /// The owner of the connection is looked for and told.
-    pub real: bool,
-    /// Its number is told instead of its name: the user id, on Windows the SID.
-    pub numeric: bool,
-    /// A name that is made up is told, whoever it is.
-    pub random: bool,
-    /// Nothing is told of users who have a file `.noident` at home.
-    pub noident: bool,
-    /// Told if the owner is not looked for, or not found.
-    pub fallback: Option<String>,
-    /// The name of the operating system, instead of its own.
-    pub os: Option<String>,
-    /// How long the peer may take to ask.
-    pub timeout: Duration,
-}
-
-impl Default for Ident {
-    fn default() -> Self {
-        Self {
-            real: false,
-            numeric: false,
-            random: false,
-            noident: false,
-            fallback: None,
-            os: None,
-            timeout: Duration::from_secs(10),
-        }
-    }
-}
-
 /// The name of a service of the multiplexer. Its case does not matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MuxName {
@@ -399,82 +214,6 @@ impl Default for SocketOptions {
     }
 }
 
-/// A program and how it is started.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Program {
-    /// Absolute path of the executable, found at load.
-    pub path: PathBuf,
-    /// The arguments; the first is the program's name for itself.
-    pub argv: Vec<OsString>,
-    /// The whole environment apart from the facts of the connection. Services with equal
-    /// environments share one.
-    pub environment: Arc<Vec<(OsString, OsString)>>,
-    /// Working directory.
-    pub cwd: PathBuf,
-    /// Run as somebody else; `None` is the daemon's own user.
-    pub identity: Option<Identity>,
-    /// With the user's profile loaded (Windows).
-    pub profile: bool,
-    /// With as few rights as possible (Windows).
-    pub restrict: bool,
-    /// File mode creation mask (Unix).
-    pub umask: u32,
-    /// Scheduling priority, -20 to 19 (Unix).
-    pub nice: Option<i32>,
-    /// Resource limits.
-    pub limits: Vec<Limit>,
-    /// What happens to processes that the program leaves behind.
-    pub tree: Tree,
-    /// What standard input and output are.
-    pub io: Io,
-    /// Where standard error goes.
-    pub stderr: Stderr,
-}
-
-/// `io`: what the standard input and output of a program are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Io {
-    /// The connection itself.
-    Socket,
-    /// A pipe; the daemon relays.
-    Pipe,
-    /// A terminal; the daemon relays.
-    Pty,
-}
-
-impl Io {
-    /// The word for it in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Socket => "socket",
-            Self::Pipe => "pipe",
-            Self::Pty => "pty",
-        }
-    }
-}
-
-/// `tree`: what happens to processes that a program left behind when it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tree {
-    /// They are killed, and the session lasts until they are gone.
-    Kill,
-    /// They go on, and the session ends with the program.
-    Leave,
-}
-
-/// `stderr`: where the standard error of a program goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stderr {
-    /// To the peer, as standard output does.
-    Socket,
-    /// To the daemon's log, line by line, each with service, session and pid.
-    Log,
-    /// Nowhere.
-    Null,
-    /// Appended to a file.
-    File(PathBuf),
-}
-
 /// `identify`: whether the machine of a peer is asked for its user (RFC 1413).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identify {
@@ -514,41 +253,4 @@ impl From<OverLimit> for OverRate {
             OverLimit::Reject => Self::Reject,
         }
     }
-}
-
-/// One resource limit of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// What is limited.
-    pub resource: Resource,
-    /// The limit in the resource's unit; `None` is unlimited.
-    pub value: Option<u64>,
-}
-
-/// A resource that `limits` can name. The first group is of setrlimit(2), the second of
-/// Windows job objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resource {
-    /// `as`: address space in bytes.
-    AddressSpace,
-    /// `core`: size of a core file in bytes.
-    Core,
-    /// `cpu`: processor time in seconds.
-    Cpu,
-    /// `data`: data segment in bytes.
-    Data,
-    /// `fsize`: size of a written file in bytes.
-    FileSize,
-    /// `nofile`: number of descriptors.
-    Files,
-    /// `nproc`: number of the user's processes.
-    Processes,
-    /// `stack`: stack in bytes.
-    Stack,
-    /// `memory`: committed memory of the whole session in bytes (Windows).
-    JobMemory,
-    /// `processes`: processes of the session at a time (Windows).
-    JobProcesses,
-    /// `cpu_percent`: share of all processors (Windows).
-    JobCpuPercent,
 }
