@@ -8,7 +8,7 @@ use super::{Finding, Findings, Machine, Running};
 use crate::config::Config;
 use crate::config::keys::Key;
 use crate::listener::endpoint::Endpoint;
-use crate::sys::{FAMILY, Family, Listening, Owner, machine};
+use crate::sys::{FAMILY, Family, Listening, ListeningProcess, machine};
 
 /// Programs that are superservers themselves, by the name of their executable.
 const SUPERSERVERS: [&str; 9] = [
@@ -65,7 +65,7 @@ fn finding(refused: &Refused, machine: &Machine) -> Option<Finding> {
 fn obstacle(
     refused: &Refused,
     holder: Option<&Listening>,
-    owners: &[Owner],
+    owners: &[ListeningProcess],
     machine: &Machine,
 ) -> Finding {
     let Refused { endpoint, error, .. } = refused;
@@ -126,13 +126,13 @@ fn is_ours(endpoint: &Endpoint, holder: Option<&Listening>, machine: &Machine) -
     daemon.listens.contains(&endpoint.to_string()) || holder.is_some_and(has)
 }
 
-fn in_use(endpoint: &Endpoint, owners: &[Owner]) -> Finding {
+fn in_use(endpoint: &Endpoint, owners: &[ListeningProcess]) -> Finding {
     let Some(owner) = owners.first() else {
         return Finding::error(format!("another program listens on {endpoint}"))
             .why("two programs cannot share an address; which one it is cannot be seen from here")
             .help(format!("{}; stop it, or choose another port", machine::ASK_FOR_OWNERS));
     };
-    let Owner { id, program } = owner;
+    let ListeningProcess { id, program } = owner;
     let name = program.rsplit(['/', '\\']).next().unwrap_or_default();
     let name = name.strip_suffix(" (deleted)").unwrap_or(name);
     let error = Finding::error(format!("{program} (pid {id}) listens on {endpoint}"))
@@ -203,7 +203,8 @@ mod tests {
     }
 
     fn listening(address: &str, owners: &[(u32, &str)]) -> Listening {
-        let owner = |(id, program): &(u32, &str)| Owner { id: *id, program: (*program).into() };
+        let owner =
+            |(id, program): &(u32, &str)| ListeningProcess { id: *id, program: (*program).into() };
         let owners = owners.iter().map(owner).collect();
         Listening { address: address.parse().unwrap(), is_datagram: false, owners }
     }

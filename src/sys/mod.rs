@@ -160,12 +160,12 @@ pub struct Listening {
     /// It is a port of UDP, and not of TCP.
     pub is_datagram: bool,
     /// The processes that have the socket open, as far as we may see it.
-    pub owners: Vec<Owner>,
+    pub owners: Vec<ListeningProcess>,
 }
 
-/// A process.
+/// A process that listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub struct ListeningProcess {
     /// Its id.
     pub id: u32,
     /// The path of its executable, or at least a name.

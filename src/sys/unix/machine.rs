@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::sys::{Listening, Owner};
+use crate::sys::{Listening, ListeningProcess};
 
 /// The state of a socket that listens (TCP_LISTEN in the kernel's `net/tcp_states.h`).
 const LISTEN: &str = "0A";
@@ -150,8 +150,8 @@ pub(super) fn socket_address(field: &str) -> Option<SocketAddr> {
 }
 
 /// Who has these sockets open, as far as we may see it.
-fn owners(inodes: &HashSet<u64>) -> HashMap<u64, Vec<Owner>> {
-    let mut owners: HashMap<u64, Vec<Owner>> = HashMap::new();
+fn owners(inodes: &HashSet<u64>) -> HashMap<u64, Vec<ListeningProcess>> {
+    let mut owners: HashMap<u64, Vec<ListeningProcess>> = HashMap::new();
     let processes = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
     for process in processes {
         let Some(id) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
@@ -164,7 +164,7 @@ fn owners(inodes: &HashSet<u64>) -> HashMap<u64, Vec<Owner>> {
         found.dedup();
         for inode in found.into_iter().filter(|inode| inodes.contains(inode)) {
             let program = program(&process.path());
-            owners.entry(inode).or_default().push(Owner { id, program });
+            owners.entry(inode).or_default().push(ListeningProcess { id, program });
         }
     }
     owners

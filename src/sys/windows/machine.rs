@@ -22,7 +22,7 @@ use windows_sys::Win32::System::Threading::{
 
 use super::handle::{check, own};
 use super::registry;
-use crate::sys::{Listening, Owner};
+use crate::sys::{Listening, ListeningProcess};
 
 /// The process of the kernel, in which `HTTP.sys` listens for IIS and others.
 const KERNEL: u32 = 4;
@@ -86,7 +86,7 @@ pub fn listeners(ports: &HashSet<u16>) -> io::Result<Vec<Listening>> {
         let address = SocketAddr::new(address, port(number));
         ports.contains(&address.port()).then(|| {
             // Wine does not know who owns a socket.
-            let owner = (id != 0).then(|| Owner { id, program: program(id) });
+            let owner = (id != 0).then(|| ListeningProcess { id, program: program(id) });
             Listening { address, is_datagram, owners: owner.into_iter().collect() }
         })
     });
