@@ -33,7 +33,7 @@
 //! | `terminal` | a terminal as standard input and output of a program |
 //! | `trust` | who can change a file that has to be trusted |
 //!
-//! What they tell the rest of the crate in the same words on both systems is here, by topic:
+//! What both tell the rest of the crate in the same words, or do in the same way, is here by topic:
 //!
 //! | module | owns |
 //! |---|---|
@@ -41,6 +41,7 @@
 //! | `failure` | errors of accepting, binding and starting, and what they mean |
 //! | `installation` | inetd as a service of the system: what is installed, how it does |
 //! | `local_time` | the time of day where the machine is |
+//! | `search` | looking for a file at several places |
 
 #![allow(unsafe_code, reason = "this is the platform layer")]
 
@@ -53,6 +54,7 @@ mod accounts;
 mod failure;
 mod installation;
 mod local_time;
+mod search;
 
 #[cfg(unix)]
 #[path = "unix/mod.rs"]

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
+use crate::sys::search::first_passing;
+
 /// Finds the executable `name` as execvp(3) does, but once, at load: a name with a slash is taken
 /// from `base`, any other is looked for in the directories of `search` (a PATH).
 ///
@@ -19,19 +21,9 @@ pub fn find(name: &Path, base: &Path, search: Option<&OsStr>) -> io::Result<Path
         let path = base.join(name);
         return check(&path).map(|()| path);
     }
-    let mut first_error = None;
-    for directory in std::env::split_paths(search.unwrap_or_default()) {
-        if !directory.is_absolute() {
-            continue; // Not from wherever the daemon happens to run.
-        }
-        let path = directory.join(name);
-        match check(&path) {
-            Ok(()) => return Ok(path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => first_error = first_error.or(Some(error)),
-        }
-    }
-    Err(first_error.unwrap_or_else(|| io::Error::from(io::ErrorKind::NotFound)))
+    // Not from wherever the daemon happens to run.
+    let folders = std::env::split_paths(search.unwrap_or_default()).filter(|p| p.is_absolute());
+    first_passing(folders.map(|folder| folder.join(name)), check)
 }
 
 fn check(path: &Path) -> io::Result<()> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use windows_sys::Win32::Foundation::ERROR_CANT_ACCESS_FILE;
 
 use super::quote::is_batch;
+use crate::sys::search::first_passing;
 
 /// The extensions that are tried if `PATHEXT` is not set.
 const DEFAULT_PATHEXT: &str = ".COM;.EXE;.BAT;.CMD";
@@ -73,18 +74,11 @@ fn candidates(name: &Path, extensions: &str) -> Vec<OsString> {
 }
 
 fn first_of(folders: impl IntoIterator<Item = PathBuf>, names: &[OsString]) -> io::Result<PathBuf> {
-    let mut first_error = None;
-    for folder in folders {
-        for name in names {
-            let path = folder.join(name);
-            match check(&path) {
-                Ok(()) => return Ok(path),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => first_error = first_error.or(Some(error)),
-            }
-        }
-    }
-    Err(first_error.unwrap_or_else(|| io::Error::from(io::ErrorKind::NotFound)))
+    let places = folders.into_iter().flat_map(|folder| {
+        let path = move |name| folder.join(name);
+        names.iter().map(path)
+    });
+    first_passing(places, check)
 }
 
 /// Whether CreateProcessW, or `cmd.exe` for a batch file, can start this file.
