@@ -56,10 +56,18 @@ fn two_hundred_sessions_at_once_each_have_their_own() {
     let daemon = Daemon::run(&config);
     // These stay until the end: if one of the others' programs had inherited a socket that is
     // not its own, the end of that connection would not arrive.
-    let mut held: Vec<_> = (0..10).map(|_| daemon.connect("hold")).collect();
-    for client in &mut held {
-        assert!(client.line().starts_with("ready "));
+    let held = daemon.held(10);
+    each_has_its_own(&daemon, count);
+    for mut client in held {
+        assert!(client.is_quiet());
+        client.half_close();
+        assert_eq!(client.rest(), "");
     }
+    daemon.records(count + 10, "EXIT");
+}
+
+/// So many clients of the service `cat` at once: what each sends comes back to it alone.
+pub(super) fn each_has_its_own(daemon: &Daemon, count: usize) {
     let mut clients: Vec<Client> = (0..count).map(|_| daemon.connect("cat")).collect();
     for (number, client) in clients.iter_mut().enumerate() {
         client.send(format!("client {number}\n").as_bytes());
@@ -72,10 +80,4 @@ fn two_hundred_sessions_at_once_each_have_their_own() {
         client.half_close();
         assert_eq!(client.rest(), "");
     }
-    for mut client in held {
-        assert!(client.is_quiet());
-        client.half_close();
-        assert_eq!(client.rest(), "");
-    }
-    daemon.records(count + 10, "EXIT");
 }

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
+use super::data::each_has_its_own;
 use crate::harness::{
     Client, Daemon, Generated, Lifeline, Start, checksum, on_windows, probe, service, wine,
 };
@@ -244,17 +245,7 @@ fn two_hundred_sessions_at_once_each_have_their_own() {
     let count = 200;
     let daemon = Daemon::run(&pipe("cat", &["cat"], &format!("max_sessions = {count}")));
     for round in 0..if wine() { 1 } else { 2 } {
-        let mut clients: Vec<Client> = (0..count).map(|_| daemon.connect("cat")).collect();
-        for (number, client) in clients.iter_mut().enumerate() {
-            client.send(format!("client {number}\n").as_bytes());
-        }
-        for (number, client) in clients.iter_mut().enumerate() {
-            assert_eq!(client.line(), format!("client {number}"));
-        }
-        for mut client in clients.into_iter().rev() {
-            client.half_close();
-            assert_eq!(client.rest(), "");
-        }
+        each_has_its_own(&daemon, count);
         daemon.records(count * (round + 1), "EXIT");
     }
 }

@@ -103,6 +103,17 @@ impl Daemon {
         Client::connect(self.address(service))
     }
 
+    /// Clients of the service `hold`: the program of each runs, and waits for its end of input.
+    #[track_caller]
+    pub fn held(&self, count: usize) -> Vec<Client> {
+        let mut clients: Vec<_> = (0..count).map(|_| self.connect("hold")).collect();
+        for client in &mut clients {
+            let line = client.line();
+            assert!(line.starts_with("ready "), "{line}");
+        }
+        clients
+    }
+
     /// Sends `question`, half-closes, and gives the whole answer.
     #[track_caller]
     pub fn ask(&self, service: &str, question: &str) -> String {

@@ -15,10 +15,7 @@ fn a_program_has_0_1_and_2_and_they_are_the_connection() {
         + &service("hold", &probe(&["hold"]), "stderr = 'log'");
     let daemon = Daemon::run(&config);
     // Other sessions, with pipes of their own, are there to leak.
-    let mut held: Vec<_> = (0..5).map(|_| daemon.connect("hold")).collect();
-    for client in &mut held {
-        assert!(client.line().starts_with("ready"));
-    }
+    let _held = daemon.held(5);
     let answer = daemon.ask("list", "");
     let targets = targets(&answer);
     let numbers: Vec<_> = targets.iter().map(|(fd, _)| *fd).collect();

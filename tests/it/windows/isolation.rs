@@ -57,10 +57,7 @@ fn hundreds_of_programs_are_waited_for_by_a_few_threads() {
         |daemon: &Daemon| std::fs::read_dir(format!("/proc/{}/task", daemon.id())).unwrap().count();
     let daemon = Daemon::run(&service("hold", &probe(&["hold"]), ""));
     let before = threads(&daemon);
-    let mut clients: Vec<_> = (0..200).map(|_| daemon.connect("hold")).collect();
-    for client in &mut clients {
-        assert!(client.line().starts_with("ready "));
-    }
+    let clients = daemon.held(200);
     let with = threads(&daemon);
     assert!(with <= before + 10, "{before} threads, {with} with 200 programs");
     drop(clients);
