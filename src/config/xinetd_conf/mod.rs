@@ -8,6 +8,7 @@ mod identify;
 mod left_out;
 mod listen;
 mod log;
+mod program;
 mod service;
 mod syntax;
 mod wrappers;
