@@ -1,6 +1,8 @@
 //! The command lines of the old inetds, so that a start script of one keeps working: `inetd -R 100 -p
 //! FILE /etc/inetd.conf`, `inetd FILE`, and `xinetd -pidfile FILE -stayalive` for a link of that name.
 
+mod xinetd;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,31 +11,14 @@ use super::daemon::{self, LogOptions, Options};
 use super::{FAILED, USAGE, fail};
 use crate::config::{ClassicFlags, ClassicSetting, FileFormat, LogTarget, Purpose};
 use crate::record::event::Level;
-use crate::record::facility::{self, Facility};
+use crate::record::facility::Facility;
 use crate::record::format::Format;
-use crate::sys::{Detached, FAMILY, Family, startup, system_log};
+use crate::sys::{Detached, startup, system_log};
 
 /// Flags without a value, of any of them (`-E` OpenBSD, `-i` Debian, `-e -f` busybox, `-f` NetBSD).
 const PLAIN: &str = "dEefilwW";
 /// Flags with a value.
 const VALUED: &str = "aCcpqRs";
-/// Words that xinetd has and no inetd, which tell that its flags are meant.
-const XINETD: [&str; 13] = [
-    "-cc",
-    "-dontfork",
-    "-filelog",
-    "-inetd_compat",
-    "-inetd_ipv6",
-    "-limit",
-    "-logprocs",
-    "-loop",
-    "-pidfile",
-    "-reuse",
-    "-stayalive",
-    "-syslog",
-    "-version",
-];
-
 /// What an old command line says.
 #[derive(Debug, Default)]
 pub struct Classic {
@@ -79,7 +64,7 @@ pub fn parse(
 ) -> Option<Result<Classic, String>> {
     Some(match kind(words, is_command)? {
         Kind::Inetd => inetd(words),
-        Kind::Xinetd => xinetd(words),
+        Kind::Xinetd => xinetd::read(words),
     })
 }
 
@@ -96,7 +81,9 @@ fn kind(words: &[String], is_command: impl Fn(&str) -> bool) -> Option<Kind> {
         return Some(Kind::Xinetd);
     }
     let first = words.get(1)?;
-    if words.iter().skip(1).any(|word| XINETD.contains(&word.as_str())) && first.starts_with('-') {
+    if words.iter().skip(1).any(|word| xinetd::OWN_WORDS.contains(&word.as_str()))
+        && first.starts_with('-')
+    {
         return Some(Kind::Xinetd);
     }
     let ours = ["--help", "-h", "--version", "-V"].contains(&first.as_str());
@@ -247,65 +234,6 @@ impl Classic {
     }
 }
 
-/// The flags of xinetd.
-fn xinetd(words: &[String]) -> Result<Classic, String> {
-    let mut classic = Classic { format: Some(FileFormat::Xinetd), ..Classic::default() };
-    let mut words = words.iter().skip(1).map(String::as_str);
-    while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or_else(|| format!("{word} has no value"));
-        match word {
-            "-d" => {
-                classic.foreground = true;
-                classic.level = Some(Level::Debug);
-            }
-            "-dontfork" => classic.foreground = true,
-            "-stayalive" => classic.stay_alive = true,
-            // xinetd(8): sockets are always reusable here.
-            "-reuse" => {}
-            "-version" => classic.version = true,
-            "-f" => classic.file = Some(value()?.into()),
-            "-pidfile" => classic.pid_file = Some(value()?.into()),
-            "-filelog" => classic.log_file = Some(value()?.into()),
-            "-limit" => classic.max_sessions = Some(number("-limit", value()?)?),
-            "-syslog" => {
-                let name = value()?;
-                let facility = facility::named(name);
-                let facility = facility.ok_or_else(|| format!("-syslog {name}: no facility"))?;
-                if FAMILY == Family::Windows && facility != facility::DAEMON {
-                    return Err(format!("-syslog {name} cannot be honoured: there is no syslog"));
-                }
-                classic.facility = Some(facility);
-            }
-            "-cc" => {
-                return Err("-cc cannot be honoured: there is no state that could become \
-                            inconsistent; leave it out"
-                    .into());
-            }
-            "-inetd_compat" => {
-                return Err("-inetd_compat cannot be honoured: `inetd convert /etc/inetd.conf -o \
-                            FILE`, and include that in an inetd.toml"
-                    .into());
-            }
-            "-logprocs" => {
-                return Err("-logprocs cannot be honoured: nobody is asked for the name of a \
-                            peer's user; leave it out"
-                    .into());
-            }
-            "-loop" => {
-                return Err("-loop cannot be honoured: write `cps` in the file".into());
-            }
-            "-inetd_ipv6" => {
-                return Err(
-                    "-inetd_ipv6 cannot be honoured: write `flags = IPv6` in the file".into()
-                );
-            }
-            "--control" => classic.control = Some(value()?.to_owned()),
-            other => return Err(unknown(other)),
-        }
-    }
-    Ok(classic)
-}
-
 fn number(flag: &str, value: &str) -> Result<u32, String> {
     value.parse().map_err(|_| format!("{flag} {value}: not a number"))
 }
@@ -358,7 +286,7 @@ impl Classic {
 mod tests {
     use super::*;
 
-    fn words(line: &str) -> Vec<String> {
+    pub(super) fn words(line: &str) -> Vec<String> {
         line.split(' ').map(str::to_owned).collect()
     }
 
@@ -433,28 +361,6 @@ mod tests {
         assert_eq!(classic.file.as_deref(), Some(Path::new("/etc/inetd.d")));
         assert!(inetd(&words("inetd -f")).unwrap().foreground);
         assert!(inetd(&words("inetd --debug")).unwrap().foreground);
-    }
-
-    // xinetd(8): "-d", "-f config_file", "-filelog logfile", "-limit proc_limit", "-pidfile pid_file",
-    // "-reuse", "-stayalive", "-dontfork", "-syslog syslog_facility", "-version".
-    #[test]
-    fn the_flags_of_xinetd() {
-        let line = "xinetd -f /etc/x -filelog /var/log/x -limit 9 -pidfile /run/x -stayalive \
-                    -dontfork -reuse -syslog DAEMON";
-        let classic = xinetd(&words(line)).unwrap();
-        assert_eq!(classic.file.as_deref(), Some(Path::new("/etc/x")));
-        assert_eq!(classic.log_file.as_deref(), Some(Path::new("/var/log/x")));
-        assert_eq!(classic.pid_file.as_deref(), Some(Path::new("/run/x")));
-        assert_eq!(classic.max_sessions, Some(9));
-        assert_eq!(classic.facility, Some(facility::DAEMON));
-        let local = xinetd(&words("xinetd -syslog local3")).map(|classic| classic.facility);
-        let expected = facility::named("local3");
-        assert_eq!(local.ok(), (FAMILY == Family::Unix).then_some(expected));
-        assert!(classic.stay_alive && classic.foreground);
-        for refused in ["-cc 5", "-inetd_compat", "-logprocs 5", "-loop 5", "-syslog kern", "-x"] {
-            let refused = xinetd(&words(&format!("xinetd {refused}")));
-            assert!(refused.is_err(), "{refused:?}");
-        }
     }
 
     #[test]
