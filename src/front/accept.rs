@@ -16,7 +16,7 @@ use crate::record::event::{self, Event};
 use crate::relay::Near;
 use crate::service::{Service, Setup};
 use crate::sys::socket::{Connection, accept_failure};
-use crate::sys::{AcceptFailure, starts_at_a_time};
+use crate::sys::{AcceptFailure, processors};
 
 /// How long a listener rests when descriptors or memory are used up.
 const RESOURCE_PAUSE: Duration = Duration::from_millis(200);
@@ -50,7 +50,7 @@ impl Front {
         drop(hold);
         if self.starts.are_waiting() {
             // This thread starts them now, and others that have nothing to do may help.
-            for _ in 2..starts_at_a_time() {
+            for _ in 1..processors() {
                 self.poller.post(Token::Start.into()).ok();
             }
         }

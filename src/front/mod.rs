@@ -38,7 +38,7 @@ use crate::relay::{Carrier, Relays};
 use crate::session::stderr::StderrPipe;
 use crate::session::{SessionId, SessionTable};
 use crate::sys::poll::Poller;
-use crate::sys::{starts_at_a_time, startup};
+use crate::sys::{front_threads, processors, startup};
 
 pub use self::multiplex::{Offer, Offers, Transfer};
 pub use self::refuse::{Farewell, Unknown};
@@ -201,14 +201,13 @@ impl Front {
             unknown: Arc::new(Semaphore::new(UNKNOWN)),
             postponed: Mutex::default(),
             // A thread is left that accepts and reaps.
-            starts: Starts::new(starts_at_a_time() - 1, startup::connections_in_hand()),
+            starts: Starts::new(processors(), startup::connections_in_hand()),
         }))
     }
 
-    /// Starts the threads: one for each program that may be starting at a time. Where the ends of
-    /// programs are told apart, a further one reaps.
+    /// Starts the threads. Where the ends of programs are told apart, a further one reaps.
     pub fn start(self: &Arc<Self>) -> io::Result<()> {
-        for _ in 0..starts_at_a_time() {
+        for _ in 0..front_threads() {
             self.start_thread("front", Self::serve)?;
         }
         if Poller::ENDS_APART {

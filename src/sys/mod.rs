@@ -84,9 +84,9 @@ pub fn processors() -> usize {
     *COUNT.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// How many programs may be starting at a time: one on each processor, and one more, so that
-/// somebody accepts while the others wait for programs to be loaded.
-pub fn starts_at_a_time() -> usize {
+/// Threads of the front: one for each processor, which may be starting a program, and one more, which
+/// accepts meanwhile.
+pub fn front_threads() -> usize {
     processors() + 1
 }
 

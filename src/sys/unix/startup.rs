@@ -11,7 +11,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Resource, Rlimit, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
-use crate::sys::{Detached, starts_at_a_time};
+use crate::sys::{Detached, front_threads};
 
 /// The daemon's own file mode creation mask; programs get it too unless they have their own.
 pub const UMASK: u32 = 0o022;
@@ -93,7 +93,7 @@ fn null() -> io::Result<File> {
 pub fn prepare() -> io::Result<()> {
     close_on_exec()?;
     super::inherited::take();
-    super::places::reserve(starts_at_a_time())?;
+    super::places::reserve(front_threads())?;
     drop_inheritable_capabilities()?;
     reset_signals();
     super::signals::block()?;

@@ -259,7 +259,7 @@ fn a_pipe_gives_every_byte_and_then_its_end() {
 }
 
 #[test]
-fn one_output_serves_many_starts_at_a_time() {
+fn one_output_serves_many_front_threads() {
     let (listener, address) = listener();
     let output = Output::null().unwrap();
     let program = prepared("hello");
