@@ -14,6 +14,7 @@ use super::report::Problem;
 use super::source::{Source, Span, Spanned};
 use super::xinetd_conf::{self, Item};
 use super::{FileFormat, glob, inetd_conf, systemd, toml_file, wininetd};
+use crate::sys::files::open_ready;
 
 /// A larger file is not a configuration.
 const MAX_SIZE: u64 = 16 << 20;
@@ -358,8 +359,15 @@ impl Files {
                 _ => twice,
             });
         }
-        let bytes = contents(path)
-            .map_err(|error| problem(format!("cannot read {}: {error}", path.display())))?;
+        let bytes = match role {
+            // Whoever names it may mean a pipe of a shell: `-c <(...)`.
+            Role::Main if !self.is_folder => {
+                std::fs::File::open(path).and_then(|file| limited(file, MAX_SIZE))
+            }
+            _ => contents(path),
+        };
+        let bytes =
+            bytes.map_err(|error| problem(format!("cannot read {}: {error}", path.display())))?;
         self.seen.insert(key, at);
         Ok(decode(bytes))
     }
@@ -393,10 +401,20 @@ pub(super) fn named_text(path: &Path) -> Result<String, String> {
 }
 
 fn contents(path: &Path) -> io::Result<Vec<u8>> {
+    read_at_most(path, MAX_SIZE)
+}
+
+/// Reads a file that is named in the configuration, if it has no more bytes than `most`, a number of
+/// mebibytes. Nobody is waited for.
+pub(super) fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    open_ready(path).and_then(|file| limited(file, most))
+}
+
+fn limited(file: std::fs::File, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_SIZE) {
-        return Err(io::Error::other("it is larger than 16 MiB"));
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > most) {
+        return Err(io::Error::other(format!("it is larger than {} MiB", most >> 20)));
     }
     Ok(bytes)
 }

@@ -8,6 +8,7 @@ use super::draft::{Draft, WAYS};
 use super::ident;
 use crate::admission::Gate;
 use crate::admission::rate::Rate;
+use crate::config::files::read_at_most;
 use crate::config::keys::{Group, Key};
 use crate::config::raw::RawService;
 use crate::config::report::Problem;
@@ -146,14 +147,7 @@ pub(super) fn builtin(check: &mut Check<'_>, sources: &Sources) -> Option<Builti
         other => match other.strip_prefix("qotd:") {
             Some(path) => {
                 let path = sources.get(text.span.file).base.join(path);
-                let size = std::fs::metadata(&path).map(|file| file.len());
-                match size.and_then(|size| {
-                    if size <= LARGEST_QUOTES {
-                        std::fs::read(&path)
-                    } else {
-                        Err(std::io::Error::other("it is larger than 1 MiB"))
-                    }
-                }) {
+                match read_at_most(&path, LARGEST_QUOTES) {
                     Ok(quotes) => Builtin::Qotd(quotes.into()),
                     Err(error) => {
                         let message = format!("cannot read the quotes {}: {error}", path.display());

@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +19,19 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    Ok(file)
+}
+
+/// Opens a file that can be read at once.
+///
+/// # Errors
+/// It cannot be opened, or it is a FIFO: that would wait for somebody who writes to it.
+pub fn open_ready(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.file_type().is_fifo() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a named pipe"));
     }
     Ok(file)
 }
@@ -50,9 +63,11 @@ mod tests {
             let error = open_regular(path).unwrap_err();
             assert_eq!(error.to_string(), "it is not a regular file", "{}", path.display());
         }
+        assert_eq!(open_ready(&fifo).unwrap_err().to_string(), "it is a named pipe");
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         assert!(open_regular(&file).is_ok());
+        assert!(open_ready(&file).is_ok());
     }
 
     #[test]

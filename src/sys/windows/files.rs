@@ -22,6 +22,12 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Opens a file that can be read at once. A named pipe of Windows that can be opened has somebody at its
+/// other end.
+pub fn open_ready(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
 /// Which version of a file this is.
 pub fn version(file: &Metadata) -> Version {
     [file.creation_time(), file.file_attributes().into(), file.last_write_time(), 0]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Daemon, Start, probe, service, wait_until};
+use crate::harness::{Daemon, Start, inetd, probe, service, wait_until};
 
 /// A shell script as a service.
 fn script(name: &str, script: &str, keys: &str) -> String {
@@ -71,6 +71,23 @@ fn lines_that_were_too_many_are_counted() {
     let daemon = Daemon::run(&script("talks", text, "stderr = 'log'"));
     daemon.ask("talks", "");
     daemon.log().wait_for("a word about lost lines", |line| line.contains("STDERR lines lost"));
+}
+
+#[test]
+fn nobody_waits_for_who_writes_to_a_fifo_in_place_of_a_file() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    mknodat(CWD, path("fifo.toml"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let listen = "[service.q]\nlisten = '127.0.0.1:0'\nbuiltin = 'qotd:fifo.toml'\n";
+    std::fs::write(path("include"), "include = ['fifo.toml']\n").unwrap();
+    std::fs::write(path("qotd"), listen).unwrap();
+    for config in ["include", "qotd", ""] {
+        let checked = inetd(&["check", "--format", "toml", "-c", &path(config)]);
+        assert_eq!(checked.code, 1, "{config}");
+        assert!(checked.err.contains("fifo.toml: it is a named pipe"), "{}", checked.err);
+    }
 }
 
 #[test]
