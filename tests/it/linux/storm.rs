@@ -1,6 +1,8 @@
 //! Many connections, few resources, and nothing lost.
 
-use rustix::process::{Resource, Rlimit};
+use std::io::{ErrorKind, Read};
+
+use rustix::process::{Resource, Rlimit, Signal};
 
 use crate::harness::{Client, Daemon, Start, probe, service, wait_until};
 
@@ -31,6 +33,49 @@ fn two_thousand_connections_leave_nothing_behind() {
     wait_until("no child, dead or alive", idle);
     // Fewer is fine: at the first count the end of a pipe may not have been seen yet.
     wait_until("no more descriptors than before", || daemon.descriptors() <= before);
+}
+
+#[test]
+fn a_flood_of_one_source_is_not_in_front_of_another_source() {
+    let keys = "rate_per_source = '0'\nmax_sessions = 0";
+    let daemon = Daemon::run(&service("say", &probe(&["say", "x"]), keys));
+    let address = daemon.address("say");
+    assert_eq!(Client::connect(address).rest(), "x\n");
+    // So that they are all there when it looks.
+    daemon.signal(Signal::STOP);
+    let flood: Vec<_> = (0..400).map(|_| Client::connect(address)).collect();
+    let mut last = Client::connect_from("127.0.0.2", address);
+    daemon.signal(Signal::CONT);
+    assert_eq!(last.rest(), "x\n");
+    for mut client in flood {
+        assert_eq!(client.rest(), "x\n");
+    }
+    let starts = daemon.records(402, "START");
+    let place = starts.iter().position(|start| start["peer"].starts_with("127.0.0.2:")).unwrap();
+    assert!(place < 300, "it was number {place}");
+}
+
+#[test]
+fn a_flood_in_front_of_a_stop_is_no_reason_to_stay() {
+    let keys = "max_sessions = 0\nstop_timeout = '100ms'";
+    let mut daemon = Daemon::run(&service("hold", &probe(&["hold"]), keys));
+    let address = daemon.address("hold");
+    daemon.signal(Signal::STOP);
+    let flood: Vec<_> = (0..400).map(|_| Client::connect(address)).collect();
+    daemon.signal(Signal::CONT);
+    daemon.record("START", |_| true);
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.exit_code(), 0);
+    for mut client in flood {
+        let end = client.reader().read_to_end(&mut Vec::new());
+        let is_reset = |error: &std::io::Error| error.kind() == ErrorKind::ConnectionReset;
+        assert!(end.as_ref().err().is_none_or(is_reset), "{end:?}");
+    }
+    let count = |event: &str| {
+        let is_one = |line: &&String| line.contains(&format!(" {event} service=hold"));
+        daemon.log().to_end().iter().filter(is_one).count()
+    };
+    assert_eq!(count("START"), count("EXIT"));
 }
 
 #[test]
