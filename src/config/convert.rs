@@ -190,18 +190,20 @@ fn common(services: &[Vec<Written>]) -> Vec<Written> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::{FAMILY, Family};
 
     // Not only the values of the original are in the file, but also its lines, as comments.
     #[test]
     fn what_is_converted_can_be_read_whatever_its_characters_are() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("inetd.conf");
-        let line = "7001 stream tcp nowait root /bin/cat \u{1}a\tb\rc\u{7f}";
-        std::fs::write(&path, format!("{line}\n")).unwrap();
+        let program = if FAMILY == Family::Windows { "C:/bin/cat" } else { "/bin/cat" };
+        let line = format!("7001 stream tcp nowait root {program} \u{1}a\tb\rc\u{7f}\n");
+        std::fs::write(&path, line).unwrap();
         let (text, _) = convert(&path, FileFormat::Inetd).unwrap();
         let table: toml::Table = text.parse().unwrap_or_else(|error| panic!("{text}{error}"));
         assert_eq!(table["service"]["7001"]["arg0"].as_str(), Some("\u{1}a"), "{text}");
-        let shown = r"7001 stream tcp nowait root /bin/cat \u{1}a".to_owned() + "\tb";
+        let shown = format!("7001 stream tcp nowait root {program} \\u{{1}}a\tb");
         assert!(text.contains(&shown), "{text}");
     }
 

@@ -25,6 +25,9 @@ const RESOURCE_PAUSE: Duration = Duration::from_millis(200);
 /// too.
 const BATCH: usize = 256;
 
+/// So many connections in the system's queue are a flood.
+const FLOOD: usize = 128;
+
 /// How a visit has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Visit {
@@ -56,16 +59,15 @@ impl Front {
         }
     }
 
-    /// How many connections to take now. In a flood that is as many as there are: the system's queue is
-    /// short, and whoever does not find room in it comes again after a second.
+    /// How many connections to take now. In a flood that is many: the system's queue is short, and
+    /// whoever does not find room in it comes again after a second.
     fn crowd(&self, listener: &Listener) -> usize {
-        let are_waiting = self.starts.are_waiting();
-        if !are_waiting && !listener.may_be_flooded() {
+        if !listener.may_be_flooded() {
             return 1;
         }
-        let usual = if are_waiting { BATCH } else { 1 };
-        let waiting = listener.socket().waiting().unwrap_or(usual);
-        waiting.min(BATCH).min(self.starts.room()).max(1)
+        let unknown = if self.starts.are_waiting() { FLOOD } else { 1 };
+        let is_flood = listener.socket().waiting().unwrap_or(unknown) >= FLOOD;
+        if is_flood { self.starts.room().clamp(1, BATCH) } else { 1 }
     }
 
     /// Looks at a listener that may have as many connections as are `left` to be taken now.

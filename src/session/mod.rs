@@ -117,39 +117,41 @@ pub struct SessionTable {
     sessions: Mutex<Sessions>,
 }
 
+/// A hash table is up to half empty, so what it holds is small.
 #[derive(Debug, Default)]
 struct Sessions {
-    running: HashMap<SessionId, Session>,
+    running: HashMap<SessionId, Box<Session>>,
     /// Only their relays are left: their programs have ended, or they never had one.
-    relaying: HashMap<SessionId, Ended>,
+    relaying: HashMap<SessionId, Box<Ended>>,
 }
 
 impl SessionTable {
     /// Adds a session.
     pub fn insert(&self, session: Session) {
+        let session = Box::new(session);
         self.lock().running.insert(session.id, session);
     }
 
     /// Takes a session out.
     pub fn remove(&self, id: SessionId) -> Option<Session> {
-        self.lock().running.remove(&id)
+        self.lock().running.remove(&id).map(|session| *session)
     }
 
     /// Looks at a session.
     pub fn with<T>(&self, id: SessionId, look: impl FnOnce(&Session) -> T) -> Option<T> {
-        self.lock().running.get(&id).map(look)
+        self.lock().running.get(&id).map(|session| look(session))
     }
 
     /// Looks at a session, whether its program runs or only its relay is left.
     pub fn with_any<T>(&self, id: SessionId, look: impl FnOnce(&Session) -> T) -> Option<T> {
         let sessions = self.lock();
-        let kept = || sessions.relaying.get(&id).map(Ended::session);
-        sessions.running.get(&id).or_else(kept).map(look)
+        let kept = || sessions.relaying.get(&id).map(|ended| ended.session());
+        sessions.running.get(&id).map(Box::as_ref).or_else(kept).map(look)
     }
 
     /// Looks at every session.
     pub fn for_each(&self, look: impl FnMut(&Session)) {
-        self.lock().running.values().for_each(look);
+        self.lock().running.values().map(Box::as_ref).for_each(look);
     }
 
     /// Keeps what has ended until its relay is over; gives it back if that is so already.
@@ -159,13 +161,13 @@ impl SessionTable {
         if session.relay.as_ref().is_none_or(Relay::is_over) {
             return Some(ended);
         }
-        sessions.relaying.insert(session.id, ended);
+        sessions.relaying.insert(session.id, Box::new(ended));
         None
     }
 
     /// Takes out what [`SessionTable::keep`] has kept.
     pub fn take_kept(&self, id: SessionId) -> Option<Ended> {
-        self.lock().relaying.remove(&id)
+        self.lock().relaying.remove(&id).map(|ended| *ended)
     }
 
     /// Looks at a session that is kept.
@@ -175,7 +177,7 @@ impl SessionTable {
 
     /// Looks at every session that is kept.
     pub fn for_each_kept(&self, look: impl FnMut(&Session)) {
-        self.lock().relaying.values().map(Ended::session).for_each(look);
+        self.lock().relaying.values().map(|ended| ended.session()).for_each(look);
     }
 
     /// Whether a session is in the table.
