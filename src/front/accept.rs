@@ -16,7 +16,7 @@ use crate::record::event::{self, Event};
 use crate::relay::Near;
 use crate::service::{Service, Setup};
 use crate::sys::socket::{Connection, accept_failure};
-use crate::sys::{AcceptFailure, processors};
+use crate::sys::{AcceptFailure, front_threads};
 
 /// How long a listener rests when descriptors or memory are used up.
 const RESOURCE_PAUSE: Duration = Duration::from_millis(200);
@@ -53,7 +53,7 @@ impl Front {
         drop(hold);
         if self.starts.are_waiting() {
             // This thread starts them now, and others that have nothing to do may help.
-            for _ in 1..processors() {
+            for _ in 1..front_threads() {
                 self.poller.post(Token::Start.into()).ok();
             }
         }
@@ -65,8 +65,7 @@ impl Front {
         if !listener.may_be_flooded() {
             return 1;
         }
-        let unknown = if self.starts.are_waiting() { FLOOD } else { 1 };
-        let is_flood = listener.socket().waiting().unwrap_or(unknown) >= FLOOD;
+        let is_flood = listener.socket().waiting().is_some_and(|waiting| waiting >= FLOOD);
         if is_flood { self.starts.room().clamp(1, BATCH) } else { 1 }
     }
 

@@ -38,7 +38,7 @@ use crate::relay::{Carrier, Relays};
 use crate::session::stderr::StderrPipe;
 use crate::session::{SessionId, SessionTable};
 use crate::sys::poll::Poller;
-use crate::sys::{front_threads, processors, startup};
+use crate::sys::{front_threads, startup};
 
 pub use self::multiplex::{Offer, Offers, Transfer};
 pub use self::refuse::{Farewell, Unknown};
@@ -200,8 +200,7 @@ impl Front {
             farewells: Arc::new(Semaphore::new(FAREWELLS)),
             unknown: Arc::new(Semaphore::new(UNKNOWN)),
             postponed: Mutex::default(),
-            // A thread is left that accepts and reaps.
-            starts: Starts::new(processors(), startup::connections_in_hand()),
+            starts: Starts::new(startup::connections_in_hand()),
         }))
     }
 
@@ -304,8 +303,8 @@ impl Front {
                 |error| self.cannot_wait(&error),
                 |token| token.is_none_or(|token| self.take(token)),
             );
-            if let Some((seat, arrival)) = turn {
-                self.survives(|| self.start_program(seat, arrival), "a start");
+            if let Some(arrival) = turn {
+                self.survives(|| self.start_program(arrival), "a start");
             }
             if !goes_on {
                 return;

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::refuse::Turned;
-use super::starts::Seat;
 use super::{Front, Notice, Token};
 use crate::admission::names::HostNames;
 use crate::admission::tables::Extras;
@@ -91,8 +90,8 @@ impl Front {
             let prefix = arrival.setup.config.gate.source_prefix;
             arrival.peer.ip().map(|address| prefix.source(address))
         };
-        if let Some((seat, arrival)) = self.starts.begin(arrival.service.id, source, arrival) {
-            self.start_program(seat, arrival);
+        if let Some(arrival) = self.starts.begin(arrival.service.id, source, arrival) {
+            self.start_program(arrival);
         }
     }
 
@@ -120,7 +119,7 @@ impl Front {
     }
 
     /// Starts the program of a connection, whose turn it is.
-    pub(super) fn start_program(self: &Arc<Self>, _seat: Seat<'_, Arrival>, mut arrival: Arrival) {
+    pub(super) fn start_program(self: &Arc<Self>, mut arrival: Arrival) {
         let id = arrival.id;
         let setup = Arc::clone(&arrival.setup);
         let Some(program) = &setup.program else { return };

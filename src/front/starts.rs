@@ -1,7 +1,7 @@
-//! Connections whose programs are to be started, when they are more than can be started at a time.
+//! Connections whose programs are to be started, in a flood: when they are far more than can be started.
 //!
 //! The system's queue of a listener is short, and whoever finds it full comes again after a second at
-//! the soonest (RFC 6298). So connections are taken out of it as fast as they come, and wait here. The
+//! the soonest (RFC 6298). So connections are taken out of it many at a time, and wait here. The
 //! services take turns, and so do the sources of each, so that a flood delays itself alone.
 
 use std::collections::{HashMap, VecDeque};
@@ -12,10 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::admission::source::Source;
 use crate::service::ServiceId;
 
-/// Those that wait, and how many are being started.
+/// Those that wait.
 #[derive(Debug)]
 pub(super) struct Starts<T> {
-    at_a_time: usize,
     most: usize,
     /// A copy of the number under the lock, for a look without it.
     waiting: AtomicUsize,
@@ -24,41 +23,35 @@ pub(super) struct Starts<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    starting: usize,
-    waiting: usize,
     holds: usize,
+    waiting: usize,
     lines: Turns<ServiceId, Turns<Option<Source>, VecDeque<T>>>,
 }
 
-/// One that is being started, until this is dropped.
-#[derive(Debug)]
-pub(super) struct Seat<'a, T>(&'a Starts<T>);
-
 impl<T> Starts<T> {
-    /// Starts are held back from `at_a_time` on, as long as no more than `most` wait.
-    pub(super) fn new(at_a_time: usize, most: usize) -> Self {
-        let state = State { starting: 0, waiting: 0, holds: 0, lines: Turns::default() };
-        Self { at_a_time, most, waiting: AtomicUsize::new(0), state: Mutex::new(state) }
+    /// No more than `most` wait.
+    pub(super) fn new(most: usize) -> Self {
+        let state = State { holds: 0, waiting: 0, lines: Turns::default() };
+        Self { most, waiting: AtomicUsize::new(0), state: Mutex::new(state) }
     }
 
-    /// Gives the item back if it can be started now; otherwise it waits. Afterwards, and after it has
-    /// let the seat go, the thread has to ask for the [next](Self::next).
+    /// Gives the item back if it can be started at once; otherwise it waits. Afterwards the thread has to
+    /// ask for the [next](Self::next).
     pub(super) fn begin(
         &self,
         service: ServiceId,
         source: impl FnOnce(&T) -> Option<Source>,
         item: T,
-    ) -> Option<(Seat<'_, T>, T)> {
+    ) -> Option<T> {
         let mut state = self.lock();
-        // Nobody overtakes those who wait. Whoever has let a seat go is about to look for them.
-        let has_to_wait = state.starting >= self.at_a_time || state.waiting > 0 || state.holds > 0;
-        if has_to_wait && state.waiting < self.most {
-            state.lines.line(service).line(source(&item)).push_back(item);
-            self.count(&mut state, 1);
-            return None;
+        // Nobody overtakes those who wait.
+        let has_to_wait = state.holds > 0 || state.waiting > 0;
+        if !has_to_wait || state.waiting >= self.most {
+            return Some(item);
         }
-        state.starting += 1;
-        Some((Seat(self), item))
+        state.lines.line(service).line(source(&item)).push_back(item);
+        self.count(&mut state, 1);
+        None
     }
 
     /// Whether somebody waits.
@@ -77,27 +70,23 @@ impl<T> Starts<T> {
         Hold(self)
     }
 
-    /// Whose turn it is, if somebody waits and can be started now.
-    pub(super) fn next(&self) -> Option<(Seat<'_, T>, T)> {
+    /// Whose turn it is, if somebody waits.
+    pub(super) fn next(&self) -> Option<T> {
         if !self.are_waiting() {
             return None;
         }
         let mut state = self.lock();
-        if state.starting >= self.at_a_time {
-            return None;
-        }
         let item = state.take()?;
         self.count(&mut state, -1);
-        state.starting += 1;
-        Some((Seat(self), item))
+        Some(item)
     }
 
     /// Takes all away that wait.
     pub(super) fn clear(&self) -> Vec<T> {
         let mut state = self.lock();
         let all: Vec<T> = std::iter::from_fn(|| state.take()).collect();
-        state.waiting = 0;
-        self.waiting.store(0, Ordering::Relaxed);
+        let gone = state.waiting;
+        self.count(&mut state, -gone.cast_signed());
         all
     }
 
@@ -116,12 +105,6 @@ impl<T> State<T> {
         let of_source = |line: &mut VecDeque<T>| (line.pop_front(), line.is_empty());
         let of_service = |sources: &mut Turns<_, _>| (sources.next(of_source), sources.is_empty());
         self.lines.next(of_service)
-    }
-}
-
-impl<T> Drop for Seat<'_, T> {
-    fn drop(&mut self) {
-        self.0.lock().starting -= 1;
     }
 }
 
@@ -188,88 +171,58 @@ mod tests {
 
     /// Everything that waits, in its order.
     fn rest(starts: &Starts<u32>) -> Vec<u32> {
-        std::iter::from_fn(|| starts.next().map(|(_seat, item)| item)).collect()
+        std::iter::from_fn(|| starts.next()).collect()
     }
 
     #[test]
-    fn as_many_start_at_once_as_there_are_seats() {
-        let starts = Starts::new(2, 10);
-        let (first, item) = starts.begin(1, nobody, 1).unwrap();
-        assert_eq!(item, 1);
-        let (second, _) = starts.begin(1, nobody, 2).unwrap();
-        assert!(starts.begin(1, nobody, 3).is_none());
-        assert!(starts.begin(1, nobody, 4).is_none());
-        assert!(starts.next().is_none(), "no seat is free");
-        drop(first);
-        let (third, item) = starts.next().unwrap();
-        assert_eq!(item, 3);
-        assert!(starts.next().is_none());
-        drop((second, third));
-        assert_eq!(rest(&starts), [4]);
-        assert!(starts.begin(1, nobody, 5).is_some());
+    fn nobody_waits_but_for_a_crowd_and_for_those_before() {
+        let starts = Starts::new(10);
+        assert_eq!(starts.begin(1, nobody, 1), Some(1));
+        let hold = starts.hold();
+        assert_eq!(starts.begin(1, nobody, 2), None);
+        drop(hold);
+        assert_eq!(starts.begin(2, nobody, 3), None, "nobody overtakes");
+        assert!(starts.are_waiting());
+        assert_eq!(rest(&starts), [2, 3]);
+        assert_eq!(starts.begin(1, nobody, 4), Some(4));
     }
 
     #[test]
     fn services_take_turns_and_so_do_their_sources() {
-        let starts = Starts::new(1, 100);
-        let (seat, _) = starts.begin(1, nobody, 0).unwrap();
+        let starts = Starts::new(100);
+        let hold = starts.hold();
         for item in 10..14 {
-            assert!(starts.begin(1, source(1), item).is_none());
+            assert_eq!(starts.begin(1, source(1), item), None);
         }
-        assert!(starts.begin(2, source(1), 20).is_none());
+        assert_eq!(starts.begin(2, source(1), 20), None);
         for item in 30..32 {
-            assert!(starts.begin(1, source(2), item).is_none());
+            assert_eq!(starts.begin(1, source(2), item), None);
         }
-        drop(seat);
+        drop(hold);
         assert_eq!(rest(&starts), [10, 20, 30, 11, 31, 12, 13]);
     }
 
     #[test]
-    fn while_a_crowd_is_let_in_nobody_starts_at_once() {
-        let starts = Starts::new(2, 10);
-        let hold = starts.hold();
-        assert!(starts.begin(1, nobody, 1).is_none());
-        assert!(starts.begin(1, nobody, 2).is_none());
-        assert!(starts.are_waiting());
-        drop(hold);
-        assert_eq!(rest(&starts), [1, 2]);
-        assert!(starts.begin(1, nobody, 3).is_some());
-    }
-
-    #[test]
     fn when_too_many_wait_the_next_one_is_started_all_the_same() {
-        let starts = Starts::new(1, 1);
-        let (seat, _) = starts.begin(1, nobody, 1).unwrap();
-        assert!(starts.begin(1, nobody, 2).is_none());
-        let (over, item) = starts.begin(1, nobody, 3).unwrap();
-        assert_eq!(item, 3);
-        drop(seat);
-        assert!(starts.next().is_none(), "one is still being started");
-        drop(over);
-        assert_eq!(rest(&starts), [2]);
+        let starts = Starts::new(1);
+        let _hold = starts.hold();
+        assert_eq!(starts.room(), 1);
+        assert_eq!(starts.begin(1, nobody, 1), None);
+        assert_eq!(starts.room(), 0);
+        assert_eq!(starts.begin(1, nobody, 2), Some(2));
+        assert_eq!(rest(&starts), [1]);
     }
 
     #[test]
     fn those_who_wait_can_be_sent_away() {
-        let starts = Starts::new(1, 10);
-        let (seat, _) = starts.begin(1, nobody, 1).unwrap();
+        let starts = Starts::new(10);
+        let hold = starts.hold();
         for (service, item) in [(1, 2), (1, 3), (2, 4)] {
-            assert!(starts.begin(service, nobody, item).is_none());
+            assert_eq!(starts.begin(service, nobody, item), None);
         }
+        drop(hold);
         assert_eq!(starts.clear(), [2, 4, 3]);
-        drop(seat);
-        assert!(starts.next().is_none());
-        assert!(starts.begin(1, nobody, 5).is_some());
-    }
-
-    #[test]
-    fn a_seat_is_free_again_after_a_fault() {
-        let starts = Starts::new(1, 10);
-        let fault = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let _seat = starts.begin(1, nobody, 1);
-            panic!("a fault");
-        }));
-        assert!(fault.is_err());
-        assert!(starts.begin(1, nobody, 2).is_some());
+        assert!(!starts.are_waiting());
+        assert_eq!(starts.begin(1, nobody, 5), Some(5));
     }
 }
