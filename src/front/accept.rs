@@ -4,11 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::refuse::Turned;
+use super::candidate::Candidate;
 use super::start::{Arrival, Via};
-use super::{Front, Notice, Token, multiplex};
-use crate::admission::tables::Extras;
-use crate::admission::{Ask, Entry, Gate, Permit, Refusal, Verdict, Visitor, World};
+use super::{Front, Notice, Token};
+use crate::admission::{Entry, Gate, Permit, Refusal, Verdict, Visitor, World};
 use crate::listener::Listener;
 use crate::listener::endpoint::{Address, Endpoint};
 use crate::record::Subject;
@@ -41,18 +40,15 @@ impl Front {
     /// A listener may have a connection. It is not armed, so no other thread is here with it.
     pub(super) fn visit(self: &Arc<Self>, listener: &Arc<Listener>) {
         let crowd = self.crowd(listener);
-        if crowd == 1 {
-            self.visit_once(listener, 1);
-            return;
+        let hold = (crowd > 1).then(|| self.starts.hold());
+        for left in (1..=crowd).rev() {
+            if self.visit_once(listener, left) == Visit::Over {
+                break;
+            }
         }
-        let hold = self.starts.hold();
-        let mut left = crowd;
-        while left > 0 && self.visit_once(listener, left) == Visit::Next {
-            left -= 1;
-        }
-        drop(hold);
-        if self.starts.are_waiting() {
-            // This thread starts them now, and others that have nothing to do may help.
+        if hold.is_some() {
+            // This thread starts their programs now, and others that have nothing to do may help.
+            drop(hold);
             for _ in 1..front_threads() {
                 self.poller.post(Token::Start.into()).ok();
             }
@@ -143,111 +139,27 @@ impl Front {
         let names = names.and_then(|local| self.names.known_both(&peer, local, now));
         let (local_end, names_of) = (local.as_ref(), names.as_ref());
         let visitor = Visitor { peer: &peer, local: local_end, names: names_of, user: None };
-        let (permit, extras, ask) =
-            match self.admission.let_in(gate, slot, Some(visitor), &World::at(now)) {
-                Verdict::In(permit, extras) => (permit, extras, None),
-                Verdict::Ask(permit, ask) => (permit, Extras::default(), Some(ask)),
-                Verdict::Out(refusal, words) => {
-                    let (user, via) = (None, Via::Listener);
-                    return self.turn_away(Turned {
-                        service,
-                        setup,
-                        connection,
-                        peer,
-                        local,
-                        user,
-                        via,
-                        refusal,
-                        words,
-                    });
-                }
-            };
-        // Without a local address the peer is gone already: there is nobody to serve.
-        let Some(local) = local.or_else(|| local_address(listener, &connection)) else { return };
-        let (id, tries, user) = (self.next_session(), 0, None);
-        let near = Near::Connection(connection);
-        let via = Via::Listener;
-        let arrival = Arrival {
-            id,
-            service,
-            setup,
-            permit,
-            near,
-            peer,
-            local,
-            names,
-            user,
-            extras,
-            tries,
-            via,
-        };
-        self.go_on(arrival, ask);
+        let verdict = self.admission.let_in(gate, slot, Some(visitor), &World::at(now));
+        if !matches!(verdict, Verdict::Out(..)) {
+            local = local.or_else(|| local_address(listener, &connection));
+        }
+        let (id, user, tries) = (None, None, 0);
+        let (near, via) = (Near::Connection(connection), Via::Listener);
+        let candidate =
+            Candidate { id, service, setup, near, peer, local, names, user, tries, via };
+        self.settle(candidate, verdict);
     }
 
     /// Decides about a connection about which something had to be found out.
     pub(super) fn decide(self: &Arc<Self>, arrival: Arrival) {
-        let Arrival { id, service, setup, permit, near, peer, local, .. } = arrival;
-        let (names, user, tries, via) = (arrival.names, arrival.user, arrival.tries, arrival.via);
-        let gate = &setup.config.gate;
+        let (candidate, permit) = arrival.reconsider();
+        let Candidate { setup, peer, local, names, user, .. } = &candidate;
+        let (local, names, user) = (local.as_ref(), names.as_ref(), user.as_ref());
         let world = World { fresh: true, ..World::at(Instant::now()) };
-        let (names_of, user_of) = (names.as_ref(), user.as_ref());
-        let visitor = Visitor { peer: &peer, local: Some(&local), names: names_of, user: user_of };
-        let (permit, extras, ask) =
-            match self.admission.let_in(gate, Ok(permit), Some(visitor), &world) {
-                Verdict::In(permit, extras) => (permit, extras, None),
-                Verdict::Ask(permit, ask) => (permit, Extras::default(), Some(ask)),
-                Verdict::Out(refusal, words) => {
-                    // Nothing has to be found out about datagrams.
-                    let Near::Connection(connection) = near else { return };
-                    let local = Some(local);
-                    return self.turn_away(Turned {
-                        service,
-                        setup,
-                        connection,
-                        peer,
-                        local,
-                        user,
-                        via,
-                        refusal,
-                        words,
-                    });
-                }
-            };
-        let arrival = Arrival {
-            id,
-            service,
-            setup,
-            permit,
-            near,
-            peer,
-            local,
-            names,
-            user,
-            extras,
-            tries,
-            via,
-        };
-        self.go_on(arrival, ask);
-    }
-
-    /// A connection may come in, or something has to be found out first.
-    pub(super) fn go_on(self: &Arc<Self>, arrival: Arrival, ask: Option<Ask>) {
-        match ask {
-            None => self.welcome(arrival),
-            Some(ask) => self.notify(Notice::FindOut(Box::new(arrival), ask)),
-        }
-    }
-
-    /// A connection may come in.
-    fn welcome(self: &Arc<Self>, arrival: Arrival) {
-        if let Near::Connection(connection) = &arrival.near {
-            if arrival.via == (Via::Tcpmux { replies: true }) {
-                connection.offer(multiplex::POSITIVE);
-            }
-            let words = [&arrival.setup.config.gate.banner, &arrival.extras.banner];
-            words.into_iter().flatten().for_each(|words| connection.offer(words));
-        }
-        self.start_session(arrival);
+        let visitor = Visitor { peer, local, names, user };
+        let gate = &setup.config.gate;
+        let verdict = self.admission.let_in(gate, Ok(permit), Some(visitor), &world);
+        self.settle(candidate, verdict);
     }
 
     /// Decides about somebody who cannot wait for a slot, or `moves` here with one of the daemon's.

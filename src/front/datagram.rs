@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::start::{Arrival, Via};
+use super::candidate::Candidate;
+use super::start::Via;
 use super::{Front, Notice};
 use crate::admission::tables::Extras;
 use crate::admission::{Entry, Permit, Refusal, Verdict, Visitor, World};
@@ -134,8 +135,9 @@ impl Front {
             let gate = &setup.config.gate;
             let visitor = Visitor { peer: &peer, local: None, names: None, user: None };
             match self.admit_at_once(service, gate, visitor, false) {
-                Verdict::In(permit, _) => {
-                    self.begin_flow(listener, service, setup, permit, sender, datagram);
+                Verdict::In(permit, extras) => {
+                    let admitted = (permit, extras);
+                    self.begin_flow(listener, service, setup, admitted, sender, datagram);
                 }
                 Verdict::Out(refusal, _) => self.refused(service, &peer, None, refusal),
                 // The configuration refuses what would have to be asked; if not, nobody comes in
@@ -151,7 +153,7 @@ impl Front {
         listener: &Arc<Listener>,
         service: &Arc<Service>,
         setup: &Arc<Setup>,
-        permit: Permit,
+        (permit, extras): (Permit, Extras),
         sender: SocketAddr,
         datagram: &[u8],
     ) {
@@ -169,25 +171,12 @@ impl Front {
             _ => return,
         };
         let near = Near::Datagrams(self.flows.open(listener, sender, datagram));
-        let (id, tries) = (self.next_session(), 0);
         let (service, setup, peer) = (Arc::clone(service), Arc::clone(setup), sender.into());
-        let (names, user, extras) = (None, None, Extras::default());
+        let (id, local, names, user, tries) = (None, Some(local), None, None, 0);
         let via = Via::Listener;
-        let arrival = Arrival {
-            id,
-            service,
-            setup,
-            permit,
-            near,
-            peer,
-            local,
-            names,
-            user,
-            extras,
-            tries,
-            via,
-        };
-        self.start_session(arrival);
+        let candidate =
+            Candidate { id, service, setup, near, peer, local, names, user, tries, via };
+        self.settle(candidate, Verdict::In(permit, extras));
     }
 
     fn answer(&self, listener: &Listener, builtin: &Builtin, sender: SocketAddr, datagram: &[u8]) {

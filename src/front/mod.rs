@@ -6,6 +6,7 @@
 //! Nothing here waits for a peer, for the log or for the [`crate::supervisor`].
 
 mod accept;
+mod candidate;
 mod datagram;
 mod describe;
 mod multiplex;
@@ -253,7 +254,7 @@ impl Front {
 
     /// From now on a session that begins after all (its connection was accepted before) gets a
     /// deadline. Whoever waits for a program is turned away.
-    pub fn stopping(&self) {
+    pub fn stopping(self: &Arc<Self>) {
         self.stopping.store(true, Ordering::SeqCst);
         for arrival in self.starts.clear() {
             self.dismiss(arrival);

@@ -6,9 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use super::Front;
-use super::refuse::Turned;
-use super::start::{Arrival, Via};
-use crate::admission::tables::Extras;
+use super::candidate::Candidate;
+use super::start::Via;
 use crate::admission::{Refusal, Verdict, Visitor};
 use crate::config::MuxName;
 use crate::listener::endpoint::Address;
@@ -99,40 +98,10 @@ impl Front {
         };
         // Only now, so that nobody else gets the slot of the daemon that the connection has.
         drop(from);
-        let (permit, extras, ask) = match verdict {
-            Verdict::In(permit, extras) => (permit, extras, None),
-            Verdict::Ask(permit, ask) => (permit, Extras::default(), Some(ask)),
-            Verdict::Out(refusal, words) => {
-                let (local, user) = (Some(local), None);
-                return self.turn_away(Turned {
-                    service,
-                    setup,
-                    connection,
-                    peer,
-                    local,
-                    user,
-                    via,
-                    refusal,
-                    words,
-                });
-            }
-        };
-        let (id, tries, user) = (self.next_session(), 0, None);
-        let near = Near::Connection(connection);
-        let arrival = Arrival {
-            id,
-            service,
-            setup,
-            permit,
-            near,
-            peer,
-            local,
-            names,
-            user,
-            extras,
-            tries,
-            via,
-        };
-        self.go_on(arrival, ask);
+        let (id, user, tries) = (None, None, 0);
+        let (near, local) = (Near::Connection(connection), Some(local));
+        let candidate =
+            Candidate { id, service, setup, near, peer, local, names, user, tries, via };
+        self.settle(candidate, verdict);
     }
 }

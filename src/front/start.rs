@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::refuse::Turned;
 use super::{Front, Notice, Token};
+use crate::admission::Permit;
 use crate::admission::names::HostNames;
 use crate::admission::tables::Extras;
 use crate::admission::users::User;
-use crate::admission::{Permit, Refusal};
 use crate::config::Work;
 use crate::launch::environment::{Ends, Facts};
 use crate::launch::{Launched, On, Request, launch};
@@ -92,29 +91,6 @@ impl Front {
         };
         if let Some(arrival) = self.starts.begin(arrival.service.id, source, arrival) {
             self.start_program(arrival);
-        }
-    }
-
-    /// Turns somebody away who waits for a program.
-    pub(super) fn dismiss(&self, arrival: Arrival) {
-        let Arrival { service, setup, near, peer, local, user, via, .. } = arrival;
-        let (refusal, words) = (Refusal::Draining, None);
-        match near {
-            Near::Connection(connection) => {
-                let local = Some(local);
-                self.turn_away(Turned {
-                    service,
-                    setup,
-                    connection,
-                    peer,
-                    local,
-                    user,
-                    via,
-                    refusal,
-                    words,
-                });
-            }
-            Near::Datagrams(_) => self.refused(&service, &peer, user.as_ref(), refusal),
         }
     }
 

@@ -16,23 +16,20 @@ use crate::service::ServiceId;
 #[derive(Debug)]
 pub(super) struct Starts<T> {
     most: usize,
-    /// A copy of the number under the lock, for a look without it.
+    /// How many there are. It changes with the lock held, and is looked at without it: without a flood
+    /// a start takes no lock here.
     waiting: AtomicUsize,
-    state: Mutex<State<T>>,
+    holds: AtomicUsize,
+    lines: Mutex<Lines<T>>,
 }
 
-#[derive(Debug)]
-struct State<T> {
-    holds: usize,
-    waiting: usize,
-    lines: Turns<ServiceId, Turns<Option<Source>, VecDeque<T>>>,
-}
+type Lines<T> = Turns<ServiceId, Turns<Option<Source>, VecDeque<T>>>;
 
 impl<T> Starts<T> {
     /// No more than `most` wait.
     pub(super) fn new(most: usize) -> Self {
-        let state = State { holds: 0, waiting: 0, lines: Turns::default() };
-        Self { most, waiting: AtomicUsize::new(0), state: Mutex::new(state) }
+        let [waiting, holds] = [0, 0].map(AtomicUsize::new);
+        Self { most, waiting, holds, lines: Mutex::new(Turns::default()) }
     }
 
     /// Gives the item back if it can be started at once; otherwise it waits. Afterwards the thread has to
@@ -43,14 +40,14 @@ impl<T> Starts<T> {
         source: impl FnOnce(&T) -> Option<Source>,
         item: T,
     ) -> Option<T> {
-        let mut state = self.lock();
         // Nobody overtakes those who wait.
-        let has_to_wait = state.holds > 0 || state.waiting > 0;
-        if !has_to_wait || state.waiting >= self.most {
+        let has_to_wait = self.are_waiting() || self.holds.load(Ordering::Relaxed) > 0;
+        if !has_to_wait || self.room() == 0 {
             return Some(item);
         }
-        state.lines.line(service).line(source(&item)).push_back(item);
-        self.count(&mut state, 1);
+        let mut lines = self.lock();
+        lines.line(service).line(source(&item)).push_back(item);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         None
     }
 
@@ -59,62 +56,48 @@ impl<T> Starts<T> {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// How many more may wait.
+    /// How many more may wait: about, as other threads have looked, too.
     pub(super) fn room(&self) -> usize {
         self.most.saturating_sub(self.waiting.load(Ordering::Relaxed))
     }
 
     /// As long as this is there, everybody waits.
-    pub(super) fn hold(&self) -> Hold<'_, T> {
-        self.lock().holds += 1;
-        Hold(self)
+    pub(super) fn hold(&self) -> Hold<'_> {
+        self.holds.fetch_add(1, Ordering::Relaxed);
+        Hold(&self.holds)
     }
 
     /// Whose turn it is, if somebody waits.
     pub(super) fn next(&self) -> Option<T> {
-        if !self.are_waiting() {
-            return None;
-        }
-        let mut state = self.lock();
-        let item = state.take()?;
-        self.count(&mut state, -1);
-        Some(item)
+        if self.are_waiting() { self.take(&mut self.lock()) } else { None }
     }
 
     /// Takes all away that wait.
     pub(super) fn clear(&self) -> Vec<T> {
-        let mut state = self.lock();
-        let all: Vec<T> = std::iter::from_fn(|| state.take()).collect();
-        let gone = state.waiting;
-        self.count(&mut state, -gone.cast_signed());
-        all
+        let mut lines = self.lock();
+        std::iter::from_fn(|| self.take(&mut lines)).collect()
     }
 
-    fn count(&self, state: &mut State<T>, more: isize) {
-        state.waiting = state.waiting.saturating_add_signed(more);
-        self.waiting.store(state.waiting, Ordering::Relaxed);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T> State<T> {
-    fn take(&mut self) -> Option<T> {
+    fn take(&self, lines: &mut Lines<T>) -> Option<T> {
         let of_source = |line: &mut VecDeque<T>| (line.pop_front(), line.is_empty());
         let of_service = |sources: &mut Turns<_, _>| (sources.next(of_source), sources.is_empty());
-        self.lines.next(of_service)
+        let item = lines.next(of_service)?;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(item)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lines<T>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Nothing is started without waiting, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Hold<'a, T>(&'a Starts<T>);
+pub(super) struct Hold<'a>(&'a AtomicUsize);
 
-impl<T> Drop for Hold<'_, T> {
+impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        self.0.lock().holds -= 1;
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
