@@ -404,7 +404,7 @@ fn contents(path: &Path) -> io::Result<Vec<u8>> {
     read_at_most(path, MAX_SIZE)
 }
 
-/// Reads a file that is named in the configuration, if it has no more bytes than `most`, a number of
+/// Reads a file that is named in the configuration and has no more than `most` bytes, a whole number of
 /// mebibytes. Nobody is waited for.
 pub(super) fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     open_ready(path).and_then(|file| limited(file, most))

@@ -63,9 +63,11 @@ pub(super) fn read(words: &[String]) -> Result<Classic, String> {
                     .into());
             }
             "-logprocs" => {
-                return Err("-logprocs cannot be honoured: nobody is asked for the name of a \
-                            peer's user; leave it out"
-                    .into());
+                return Err(
+                    "-logprocs cannot be honoured: how many users of peers are asked for at \
+                            a time is fixed (docs/admission.md); leave it out"
+                        .into(),
+                );
             }
             "-loop" => {
                 return Err("-loop cannot be honoured: write `cps` in the file".into());
