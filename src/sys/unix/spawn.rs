@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::ffi::{CString, OsStr, OsString, c_char, c_int, c_long, c_void};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -227,11 +228,12 @@ pub fn is_temporary(error: &io::Error) -> bool {
 thread_local! {
     /// Memory that every start on this thread uses again.
     static SCRATCH: RefCell<Scratch> =
-        RefCell::new(Scratch { stack: vec![0; STACK].into_boxed_slice(), pointers: Vec::new() });
+        RefCell::new(Scratch { stack: Box::new_uninit_slice(STACK), pointers: Vec::new() });
 }
 
 struct Scratch {
-    stack: Box<[u8]>,
+    /// Never written by us, so that only what the child touches takes memory.
+    stack: Box<[MaybeUninit<u8>]>,
     pointers: Vec<*const c_char>,
 }
 
@@ -254,7 +256,7 @@ struct Order<'a> {
     failure: Option<(SpawnStage, c_int)>,
 }
 
-fn clone(order: &mut Order<'_>, stack: &mut [u8]) -> io::Result<Child> {
+fn clone(order: &mut Order<'_>, stack: &mut [MaybeUninit<u8>]) -> io::Result<Child> {
     let top = stack.as_mut_ptr_range().end;
     let top = top.wrapping_sub(top.addr() % 16);
     let starting = children::starting();
