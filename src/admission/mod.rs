@@ -100,6 +100,8 @@ pub struct Permit {
     service: ServiceId,
     /// Whose it is, if that is counted.
     source: Option<Source>,
+    /// Half of the slots were in use when it was taken.
+    scarce: bool,
     /// What becomes of its peer if connections come too fast. With a pause that was looked at before
     /// there was a peer.
     over_rate: OverRate,
@@ -201,7 +203,9 @@ impl Admission {
             of_service.in_use += 1;
         }
         slots.in_use += 1;
-        Entry::Admitted(self.permit(service, gate.over_rate))
+        let scarce = are_scarce(slots.in_use, slots.limit)
+            || of_service.is_some_and(|slots| are_scarce(slots.in_use, slots.limit));
+        Entry::Admitted(self.permit(service, scarce, gate.over_rate))
     }
 
     /// Asks for a slot for somebody who is here already and cannot wait, whatever the service says of
@@ -231,12 +235,13 @@ impl Admission {
             of_service.in_use += 1;
         }
         slots.in_use += 1;
-        Ok(self.permit(service, OverRate::Reject))
+        // Whoever cannot wait needs each slot that is free.
+        Ok(self.permit(service, true, OverRate::Reject))
     }
 
     /// For a slot that was counted.
-    fn permit(self: &Arc<Self>, service: ServiceId, over_rate: OverRate) -> Permit {
-        Permit { admission: Arc::clone(self), service, source: None, over_rate }
+    fn permit(self: &Arc<Self>, service: ServiceId, scarce: bool, over_rate: OverRate) -> Permit {
+        Permit { admission: Arc::clone(self), service, source: None, scarce, over_rate }
     }
 
     /// Decides about a peer that was accepted with a slot, or only to hear that there is none. A
@@ -369,6 +374,11 @@ impl ServiceSlots {
 }
 
 impl Permit {
+    /// Whether somebody may wait for the slot, or be turned away for want of it.
+    pub fn is_scarce(&self) -> bool {
+        self.scarce || self.source.is_some()
+    }
+
     /// Counts the session for its source, once.
     ///
     /// # Errors
@@ -422,6 +432,11 @@ impl Drop for Permit {
 
 fn is_full(in_use: u32, limit: Option<u32>) -> bool {
     limit.is_some_and(|limit| in_use >= limit)
+}
+
+/// Whether half of the slots are in use. While nobody has one of the other half, some are free.
+fn are_scarce(in_use: u32, limit: Option<u32>) -> bool {
+    limit.is_some_and(|limit| in_use > limit / 2)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
@@ -69,6 +69,9 @@ const FAREWELLS: usize = 256;
 /// Connections of refused peers that may stay open until their users are known. Of more the users are
 /// not asked for.
 const UNKNOWN: usize = 64;
+
+/// How long ends of programs gather. A record of an end may be late by that much.
+const GATHER: Duration = Duration::from_micros(500);
 
 /// Tokens are numbers to the poller: two bits of kind, the rest is the id.
 const KIND_SHIFT: u32 = 62;
@@ -313,12 +316,26 @@ impl Front {
         }
     }
 
-    /// What the thread does that reaps.
+    /// What the thread does that reaps. Ends gather for a moment unless somebody may wait for one: to
+    /// be woken for each costs as much as to deal with it.
+    #[expect(clippy::disallowed_methods, reason = "the event is that this moment is over")]
     fn reap(self: &Arc<Self>) {
-        while match self.poller.wait_for_end() {
-            Ok(token) => self.take(token),
-            Err(error) => self.cannot_wait(&error),
-        } {}
+        loop {
+            let mut ended = self.poller.wait_for_end().map(Some);
+            while let Ok(Some(token)) = ended {
+                if !self.take(token) {
+                    return;
+                }
+                ended = self.poller.look_for_end();
+            }
+            if let Err(error) = ended {
+                self.cannot_wait(&error);
+                return;
+            }
+            if !self.sessions.any_is_awaited() {
+                std::thread::sleep(GATHER);
+            }
+        }
     }
 
     fn cannot_wait(&self, error: &io::Error) -> bool {

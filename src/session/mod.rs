@@ -63,6 +63,12 @@ impl Session {
         }
     }
 
+    /// Whether somebody may wait for its end: for its slot, its listener, or what its relay still holds.
+    /// It is the same from its first moment to its last.
+    fn is_awaited(&self) -> bool {
+        self.relay.is_some() || self.borrowed.is_some() || self.permit.is_scarce()
+    }
+
     /// Ends its program and the tree of it.
     pub fn kill(&self) {
         if let Some(child) = &self.child {
@@ -121,6 +127,8 @@ pub struct SessionTable {
 #[derive(Debug, Default)]
 struct Sessions {
     running: HashMap<SessionId, Box<Session>>,
+    /// How many of them are [awaited](Session::is_awaited).
+    awaited: usize,
     /// Only their relays are left: their programs have ended, or they never had one.
     relaying: HashMap<SessionId, Box<Ended>>,
 }
@@ -129,12 +137,17 @@ impl SessionTable {
     /// Adds a session.
     pub fn insert(&self, session: Session) {
         let session = Box::new(session);
-        self.lock().running.insert(session.id, session);
+        let mut sessions = self.lock();
+        sessions.awaited += usize::from(session.is_awaited());
+        sessions.running.insert(session.id, session);
     }
 
     /// Takes a session out.
     pub fn remove(&self, id: SessionId) -> Option<Session> {
-        self.lock().running.remove(&id).map(|session| *session)
+        let mut sessions = self.lock();
+        let session = sessions.running.remove(&id)?;
+        sessions.awaited -= usize::from(session.is_awaited());
+        Some(*session)
     }
 
     /// Looks at a session.
@@ -178,6 +191,11 @@ impl SessionTable {
     /// Looks at every session that is kept.
     pub fn for_each_kept(&self, look: impl FnMut(&Session)) {
         self.lock().relaying.values().map(|ended| ended.session()).for_each(look);
+    }
+
+    /// Whether somebody may wait for the end of one that runs.
+    pub fn any_is_awaited(&self) -> bool {
+        self.lock().awaited > 0
     }
 
     /// Whether a session is in the table.

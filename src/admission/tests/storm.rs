@@ -88,6 +88,8 @@ proptest! {
                 prop_assert_eq!(admission.in_use(service) as usize, live);
                 let room = permits.len() < 5 && live < 2 + service as usize;
                 prop_assert!(!(room && asleep.contains(&u64::from(service))));
+                // The end of one of those that hold the slots is dealt with at once.
+                prop_assert!(room || permits.iter().any(|(.., permit)| permit.is_scarce()));
                 for number in 0..4 {
                     let live = of_service().filter(|(_, source, _)| *source == number).count();
                     let slots = admission.lock();

@@ -95,31 +95,63 @@ impl Children {
     /// reaped. What else has ended, an orphan that the kernel gave to us, is reaped here.
     pub(super) fn wait_for_end(&self) -> io::Result<u64> {
         loop {
-            let Some(pid) = ended()? else {
-                signals::wait_for_child()?;
-                continue;
-            };
-            let is_starting = Starting::any_is(pid);
-            // In this order: it is watched before it is not being started any more.
-            if let Some(token) = lock(&self.tokens).remove(&pid) {
-                return Ok(token);
-            }
-            if is_starting {
-                Starting::wait_for(pid);
-            } else if let Some(pid) = Pid::from_raw(pid) {
-                let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-                // An error means that somebody else has reaped it.
-                rustix::process::waitid(WaitId::Pid(pid), options).ok();
+            match self.classify(ended(0)?) {
+                Ended::Watched(token) => return Ok(token),
+                Ended::Starting(pid) => Starting::wait_for(pid),
+                Ended::Orphan => {}
+                Ended::Nobody => signals::wait_for_child()?,
             }
         }
     }
+
+    /// The token of a program that has ended by now, as [`Children::wait_for_end`] gives it.
+    pub(super) fn look_for_end(&self) -> io::Result<Option<u64>> {
+        loop {
+            match self.classify(ended(libc::WNOHANG)?) {
+                Ended::Watched(token) => return Ok(Some(token)),
+                Ended::Orphan => {}
+                // One that is being started will be seen the next time.
+                Ended::Starting(_) | Ended::Nobody => return Ok(None),
+            }
+        }
+    }
+
+    fn classify(&self, ended: Option<i32>) -> Ended {
+        let Some(pid) = ended else { return Ended::Nobody };
+        let is_starting = Starting::any_is(pid);
+        // In this order: it is watched before it is not being started any more.
+        if let Some(token) = lock(&self.tokens).remove(&pid) {
+            return Ended::Watched(token);
+        }
+        if is_starting {
+            return Ended::Starting(pid);
+        }
+        if let Some(pid) = Pid::from_raw(pid) {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            // An error means that somebody else has reaped it.
+            rustix::process::waitid(WaitId::Pid(pid), options).ok();
+        }
+        Ended::Orphan
+    }
 }
 
-/// Waits for a child that has ended and was not reaped; it stays as it is. `None` if there is no
-/// child at all.
-fn ended() -> io::Result<Option<i32>> {
+/// What a child is that has ended.
+enum Ended {
+    /// A program whose end somebody waits for, with its token.
+    Watched(u64),
+    /// One that is still being started.
+    Starting(i32),
+    /// Nobody's. It is reaped.
+    Orphan,
+    /// There is none.
+    Nobody,
+}
+
+/// A child that has ended and was not reaped; it stays as it is. Waits for one unless `options` say
+/// WNOHANG. `None` if there is none, or no child at all.
+fn ended(options: libc::c_int) -> io::Result<Option<i32>> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let options = libc::WEXITED | libc::WNOWAIT;
+    let options = options | libc::WEXITED | libc::WNOWAIT;
     // SAFETY: the pointer is valid for the call.
     while unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) } < 0 {
         let error = io::Error::last_os_error();
@@ -131,8 +163,9 @@ fn ended() -> io::Result<Option<i32>> {
     }
     // SAFETY: all zero is a valid siginfo_t, and the kernel has written nothing else than one.
     let info = unsafe { info.assume_init() };
-    // SAFETY: waitid(2) fills this field.
-    Ok(Some(unsafe { info.si_pid() }))
+    // SAFETY: waitid(2) fills this field; with WNOHANG and no child that has ended it stays zero.
+    let pid = unsafe { info.si_pid() };
+    Ok((pid != 0).then_some(pid))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -81,6 +81,11 @@ impl Poller {
         self.children.wait_for_end()
     }
 
+    /// The token of a program that has ended by now; otherwise as [`Poller::wait_for_end`].
+    pub fn look_for_end(&self) -> io::Result<Option<u64>> {
+        self.children.look_for_end()
+    }
+
     /// The end of a program shall be told.
     pub(super) fn watch_child(&self, pid: Pid, token: u64) {
         self.children.watch(pid, token);

@@ -79,6 +79,11 @@ impl Poller {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// As [`Poller::wait_for_end`].
+    pub fn look_for_end(&self) -> io::Result<Option<u64>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Gives `token` to one waiting thread.
     pub fn post(&self, token: u64) -> io::Result<()> {
         self.port.post(token)
