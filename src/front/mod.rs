@@ -236,7 +236,10 @@ impl Front {
             *lock(&self.datagram_ports).entry(address.port()).or_default() += 1;
         }
         lock(&self.listeners).insert(id, Arc::clone(&listener));
-        listener.arm(&self.poller)?;
+        if let Err(error) = listener.arm(&self.poller) {
+            self.remove_listener(&listener);
+            return Err(error);
+        }
         Ok(listener)
     }
 

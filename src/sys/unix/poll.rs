@@ -98,15 +98,12 @@ impl Poller {
         Ok(())
     }
 
-    /// Adds a descriptor, quiet until it is armed.
-    pub(super) fn add(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token), EventFlags::ONESHOT)?)
-    }
-
-    /// Arms an added descriptor for one event; if it is ready already, the event comes at once.
-    pub(super) fn arm(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
+    /// Arms a descriptor for one event, the first time if it is `new`; if it is ready already, the event
+    /// comes at once.
+    pub(super) fn arm(&self, fd: impl AsFd, token: u64, new: bool) -> io::Result<()> {
         let flags = EventFlags::IN | EventFlags::ONESHOT;
-        Ok(epoll::modify(&self.epoll, fd, EventData::new_u64(token), flags)?)
+        let arm = if new { epoll::add } else { epoll::modify };
+        Ok(arm(&self.epoll, fd, EventData::new_u64(token), flags)?)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<u64>> {

@@ -5,6 +5,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recvfrom};
@@ -28,6 +29,8 @@ pub struct ListenSocket {
     local: Endpoint,
     /// See [`ListenSocket::can_refuse`].
     can_refuse: bool,
+    /// The poller knows it.
+    known: AtomicBool,
     /// The file of a Unix socket that we made, with its identity: removed with the listener,
     /// but only if it is still ours.
     file: Option<Box<SocketFile>>,
@@ -45,7 +48,8 @@ impl ListenSocket {
         let (socket, file) = bind(endpoint, options)?;
         let can_refuse = matches!(endpoint, Endpoint::Tcp { .. }) && !endpoint.is_port_zero();
         let file = file.map(Box::new);
-        let mut listener = Self { socket, local: endpoint.clone(), can_refuse, file };
+        let known = AtomicBool::new(false);
+        let mut listener = Self { socket, local: endpoint.clone(), can_refuse, known, file };
         listener.listen(options)?;
         listener.local = listener.read_local(endpoint)?;
         Ok(listener)
@@ -79,7 +83,7 @@ impl ListenSocket {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "unknown kind of address"));
         };
         // Our manager watches it too, and takes a refusal for a fault.
-        Ok(Self { socket, local, can_refuse: false, file: None })
+        Ok(Self { socket, local, can_refuse: false, known: AtomicBool::new(false), file: None })
     }
 
     /// Applies options that need no new socket: queue length, buffers, what connections inherit,
@@ -107,14 +111,19 @@ impl ListenSocket {
         true
     }
 
-    /// Registers the socket, quiet until it is armed.
-    pub fn watch(&self, poller: &Poller, token: u64) -> io::Result<()> {
-        poller.add(&self.socket, token)
+    /// What has to be done before it is armed: nothing here.
+    pub fn watch(&self, _poller: &Poller, _token: u64) -> io::Result<()> {
+        Ok(())
     }
 
-    /// Asks for one event when a connection is waiting.
+    /// Asks for one event when a connection is waiting. Two threads must not do so at once.
     pub fn arm(&self, poller: &Poller, token: u64) -> io::Result<()> {
-        poller.arm(&self.socket, token)
+        let new = !self.known.load(Ordering::Relaxed);
+        poller.arm(&self.socket, token, new)?;
+        if new {
+            self.known.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Accepts one connection. See [`accept_failure`] for its errors.
