@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::datagrams::{self, Flow};
 use super::duplex::{Duplex, End, Times};
-use super::far::builtin::{self, Chargen, Echo, Silence, Speaker, Text};
-use super::far::{Far, ident, server, tcpmux};
+use super::far::builtin::{self, Chargen, Silence, Speaker, Text};
+use super::far::{Far, echo, ident, server, tcpmux};
 use super::pump::{Carry, Pump};
 use super::splice::Splicer;
 use super::{Near, Relay};
@@ -155,7 +155,10 @@ impl Carrier {
 
     async fn answer(&self, peer: Stream, builtin: &Builtin) {
         let text = match builtin {
-            Builtin::Echo => return self.carry(peer, Echo::default()).await,
+            Builtin::Echo => {
+                let (ear, mouth) = echo(peer);
+                return self.carry(ear, mouth).await;
+            }
             Builtin::Discard => return self.carry(peer, Speaker::new(Silence)).await,
             Builtin::Chargen => {
                 return self.carry(peer, Speaker::new(Chargen::default())).await;

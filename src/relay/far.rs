@@ -2,11 +2,13 @@
 //! that inetd answers itself.
 
 pub(crate) mod builtin;
+mod echo;
 pub mod ident;
 mod line;
 pub(super) mod server;
 pub mod tcpmux;
 
+pub(super) use self::echo::echo;
 use crate::config::{Builtin, Target};
 use crate::launch::OurEnd;
 

@@ -8,88 +8,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes that an echo holds between the two directions.
-const ECHO: usize = 64 * 1024;
 /// Characters of a line of [`Chargen`] (RFC 864: "72 character lines").
 const LINE: usize = 72;
 /// The printing characters of ASCII.
 const PRINTING: std::ops::Range<u8> = b' '..0x7f;
 /// Seconds from 1900, where RFC 868 begins to count, to 1970.
 const FROM_1900: u64 = 2_208_988_800;
-
-/// RFC 862: "simply sends back to the originating source any data it receives".
-#[derive(Debug, Default)]
-pub(in crate::relay) struct Echo {
-    held: Vec<u8>,
-    read: usize,
-    ended: bool,
-    /// Waits for something to read, or for room.
-    waker: Option<Waker>,
-}
-
-impl Echo {
-    fn wait<T>(&mut self, context: &Context<'_>) -> Poll<T> {
-        self.waker = Some(context.waker().clone());
-        Poll::Pending
-    }
-
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-}
-
-impl AsyncRead for Echo {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let echo = self.get_mut();
-        if echo.held.is_empty() && !echo.ended {
-            return echo.wait(context);
-        }
-        let rest = &echo.held[echo.read..];
-        let count = rest.len().min(buffer.remaining());
-        buffer.put_slice(&rest[..count]);
-        echo.read += count;
-        if echo.read == echo.held.len() {
-            // Not kept: an idle session costs no memory.
-            (echo.held, echo.read) = (Vec::new(), 0);
-            echo.wake();
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Echo {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let echo = self.get_mut();
-        if !echo.held.is_empty() {
-            return echo.wait(context);
-        }
-        let count = data.len().min(ECHO);
-        echo.held.extend_from_slice(&data[..count]);
-        echo.wake();
-        Poll::Ready(Ok(count))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let echo = self.get_mut();
-        echo.ended = true;
-        echo.wake();
-        Poll::Ready(Ok(()))
-    }
-}
 
 /// Says something, takes what comes and throws it away.
 #[derive(Debug)]
@@ -295,21 +219,6 @@ mod tests {
             assert_eq!(lines[95], lines[0]);
             chargen.shutdown().await.unwrap();
             assert_eq!(chargen.read(&mut [0]).await.unwrap(), 0);
-        });
-    }
-
-    #[test]
-    fn an_echo_says_what_it_was_told_and_then_ends() {
-        run(async {
-            let mut echo = Echo::default();
-            echo.write_all(b"hello").await.unwrap();
-            let mut buffer = [0; 3];
-            echo.read_exact(&mut buffer).await.unwrap();
-            assert_eq!(&buffer, b"hel");
-            echo.shutdown().await.unwrap();
-            let mut rest = Vec::new();
-            echo.read_to_end(&mut rest).await.unwrap();
-            assert_eq!(rest, b"lo");
         });
     }
 
