@@ -2,9 +2,9 @@
 //! `io = "pty"`), every byte goes through the daemon. There is one relay for everything that is
 //! not the plain socket; it is written for any two streams.
 //!
-//! Relays run on a runtime of their own, so that they use all processors and never hold up the
-//! front or the supervisor. It is started for the first relayed session: a daemon that has none
-//! does not pay for it.
+//! Relays run on threads of their own, so that they use all processors and never hold up the
+//! front or the supervisor. They are started when there is something to relay: a daemon that has nothing
+//! does not pay for them.
 
 mod alarm;
 mod carrier;
@@ -13,79 +13,27 @@ mod duplex;
 pub mod far;
 mod pump;
 mod splice;
+mod threads;
 
 use std::future::poll_fn;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
-
-use tokio::runtime::{Builder, Handle, Runtime};
 
 pub use self::carrier::Carrier;
 use self::datagrams::Flow;
 pub use self::far::Far;
 pub(crate) use self::far::builtin;
 use self::pump::with_buffer;
-use crate::aside::aside;
+pub use self::threads::Relays;
 use crate::front::{Front, Next};
 use crate::service::Setup;
 use crate::session::SessionId;
-use crate::sys::processors;
 use crate::sys::socket::Connection;
 use crate::sys::terminal::Terminal;
 
 /// The most columns and rows of a terminal.
 const LARGEST: u16 = 1000;
-/// Time for the threads to end.
-const LAST_MOMENT: Duration = Duration::from_secs(1);
-/// Stack of a thread that relays.
-const STACK: usize = 256 * 1024;
-
-/// Where relays run.
-#[derive(Debug, Default)]
-pub struct Relays {
-    runtime: Arc<Mutex<Option<Runtime>>>,
-}
-
-impl Relays {
-    /// The runtime, which the first call starts.
-    ///
-    /// # Errors
-    /// There is no memory, thread or descriptor for it.
-    pub fn runtime(&self) -> io::Result<Handle> {
-        let mut runtime = lock(&self.runtime);
-        if let Some(runtime) = &*runtime {
-            return Ok(runtime.handle().clone());
-        }
-        let mut new = Builder::new_multi_thread();
-        new.worker_threads(processors()).thread_name("relay").thread_stack_size(STACK).enable_all();
-        // Without a thread for the first of them tokio panics.
-        let new = catch_unwind(AssertUnwindSafe(|| new.build()))
-            .map_err(|_| io::Error::other("the system has no thread for relays"))??;
-        Ok(runtime.insert(new).handle().clone())
-    }
-
-    /// Ends the runtime, with all relays that there still are: a process should not end while its
-    /// threads are in the middle of something.
-    pub async fn end(&self) {
-        if lock(&self.runtime).is_none() {
-            return;
-        }
-        let theirs = Arc::clone(&self.runtime);
-        let end = move || {
-            let runtime = lock(&theirs).take();
-            runtime.map(|runtime| runtime.shutdown_timeout(LAST_MOMENT))
-        };
-        if aside("end", end).await.is_err() {
-            // There is no thread that could wait for them.
-            if let Some(runtime) = lock(&self.runtime).take() {
-                runtime.shutdown_background();
-            }
-        }
-    }
-}
 
 /// What a session and its relay tell each other.
 #[derive(Clone, Debug)]
@@ -245,11 +193,11 @@ impl Task {
         let Self { session, setup, relay, near, far } = self;
         // From here on the end is announced, however it comes.
         let session = Carrier { front: Arc::clone(front), session, setup, relay };
-        let runtime = match front.relays.runtime() {
-            Ok(runtime) => runtime,
+        let place = match front.relays.place() {
+            Ok(place) => place,
             Err(error) => return session.cannot_relay(&error),
         };
-        runtime.spawn(async move {
+        place.spawn(async move {
             match session.run(near, far).await {
                 Ok(None) => {}
                 Ok(Some(transfer)) => {
