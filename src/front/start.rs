@@ -222,19 +222,15 @@ impl Front {
             permit,
         };
         self.recorder.start(session.subject());
-        self.sessions.insert(session);
+        // Only now, so that whoever hears of the end finds the session.
+        let watched = self.sessions.insert(session, |session| {
+            let child = session.child.as_ref()?;
+            child.watch(&self.poller, Token::Session(id).into()).err()
+        });
         if let Some(task) = task {
             task.start(self);
         }
         self.may_leave_orphans();
-        // Only now, so that whoever hears of the end finds the session.
-        let watched = self
-            .sessions
-            .with(id, |session| {
-                let child = session.child.as_ref()?;
-                child.watch(&self.poller, Token::Session(id).into()).err()
-            })
-            .flatten();
         if let Some(error) = watched {
             reap::cannot_watch(self, id, &error);
         }

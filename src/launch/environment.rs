@@ -4,6 +4,7 @@
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use super::variables::Variables;
 use crate::admission::names::HostNames;
@@ -97,8 +98,6 @@ impl Facts<'_> {
                     let safe = user.chars().filter(|c| !is_unsafe(*c));
                     variables.push("TCPREMOTEINFO", safe.collect::<String>());
                 }
-                variables.push("INETD_LOCAL", local);
-                variables.push("INETD_REMOTE", remote);
             }
             Ends::Listener { local } => {
                 variables.push("PROTO", protocol_of(local));
@@ -121,22 +120,39 @@ fn describe_connection(
     let (Address::Inet(local), Address::Inet(remote)) = (local, remote) else {
         let is_pipe = matches!(local, Address::Pipe(_));
         variables.push("PROTO", if is_pipe { "PIPE" } else { "UNIX" });
+        variables.push("INETD_LOCAL", local);
+        variables.push("INETD_REMOTE", remote);
         return;
     };
     variables.push("PROTO", if is_datagram { "UDP" } else { protocol(*local) });
-    variables.push("TCPLOCALIP", local.ip());
-    variables.push("TCPLOCALPORT", local.port());
-    variables.push("TCPREMOTEIP", remote.ip());
-    variables.push("TCPREMOTEPORT", remote.port());
-    variables.push("REMOTE_ADDR", remote.ip());
-    variables.push("REMOTE_PORT", remote.port());
-    variables.push("REMOTE_HOST", remote.ip());
+    describe_end(variables, ["TCPLOCALIP", "TCPLOCALPORT", "INETD_LOCAL"], *local);
+    let names_of_remote = ["TCPREMOTEIP", "TCPREMOTEPORT", "INETD_REMOTE"];
+    let (ip, port) = describe_end(variables, names_of_remote, *remote);
+    variables.repeat("REMOTE_ADDR", &[&ip]);
+    variables.repeat("REMOTE_PORT", &[&port]);
+    variables.repeat("REMOTE_HOST", &[&ip]);
     if let Some(name) = names.local.known() {
         variables.push("TCPLOCALHOST", name);
     }
     if let Some(name) = names.remote.known() {
         variables.push("TCPREMOTEHOST", name);
     }
+}
+
+/// Adds the address, the port, and both together. Gives where the first two are.
+fn describe_end(
+    variables: &mut Variables,
+    [ip_name, port_name, both_name]: [&str; 3],
+    end: SocketAddr,
+) -> (Range<usize>, Range<usize>) {
+    let ip = variables.push(ip_name, end.ip());
+    let port = variables.push(port_name, end.port());
+    match end {
+        SocketAddr::V4(_) => variables.repeat(both_name, &[&ip, &port]),
+        // In brackets.
+        SocketAddr::V6(_) => drop(variables.push(both_name, end)),
+    }
+    (ip, port)
 }
 
 fn protocol(local: SocketAddr) -> &'static str {
@@ -184,15 +200,15 @@ mod tests {
                 "PROTO=TCP",
                 "TCPLOCALIP=127.0.0.1",
                 "TCPLOCALPORT=7000",
+                "INETD_LOCAL=127.0.0.1:7000",
                 "TCPREMOTEIP=192.0.2.1",
                 "TCPREMOTEPORT=4321",
+                "INETD_REMOTE=192.0.2.1:4321",
                 "REMOTE_ADDR=192.0.2.1",
                 "REMOTE_PORT=4321",
                 "REMOTE_HOST=192.0.2.1",
                 "TCPREMOTEHOST=peer.example",
                 "TCPREMOTEINFO=stjohns",
-                "INETD_LOCAL=127.0.0.1:7000",
-                "INETD_REMOTE=192.0.2.1:4321",
                 "INETD_SERVICE=hello",
                 "INETD_SESSION=7",
             ]

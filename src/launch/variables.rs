@@ -4,6 +4,7 @@
 use std::ffi::CStr;
 use std::fmt;
 use std::io::Write;
+use std::ops::Range;
 
 /// A block of variables.
 #[derive(Debug, Default)]
@@ -27,11 +28,9 @@ impl Variables {
     }
 
     /// Adds `name=value`. Control characters in the value are left out: programs, and the shells
-    /// and logs behind them, must never see a line break that a peer chose.
-    pub fn push(&mut self, name: &str, value: impl fmt::Display) {
-        self.block.extend_from_slice(name.as_bytes());
-        self.block.push(b'=');
-        let start = self.block.len();
+    /// and logs behind them, must never see a line break that a peer chose. Gives where the value is.
+    pub fn push(&mut self, name: &str, value: impl fmt::Display) -> Range<usize> {
+        let start = self.begin(name);
         // Writing to memory cannot fail.
         drop(write!(self.block, "{value}"));
         if self.block[start..].iter().any(u8::is_ascii_control) {
@@ -40,8 +39,34 @@ impl Variables {
             self.block.truncate(start);
             self.block.extend(clean);
         }
+        self.finish(start)
+    }
+
+    /// Adds `name` with what [`Variables::push`] has put there, with a colon between two values: to
+    /// format an address takes longer than all else here.
+    pub fn repeat(&mut self, name: &str, values: &[&Range<usize>]) {
+        let start = self.begin(name);
+        for (number, value) in values.iter().enumerate() {
+            if number > 0 {
+                self.block.push(b':');
+            }
+            self.block.extend_from_within((*value).clone());
+        }
+        self.finish(start);
+    }
+
+    fn begin(&mut self, name: &str) -> usize {
+        self.block.extend_from_slice(name.as_bytes());
+        self.block.push(b'=');
+        self.block.len()
+    }
+
+    /// Ends a variable whose value begins there.
+    fn finish(&mut self, start: usize) -> Range<usize> {
+        let end = self.block.len();
         self.block.push(0);
-        self.ends.push(self.block.len());
+        self.ends.push(end + 1);
+        start..end
     }
 
     /// As [`Variables::push`], in place of a variable of the same name that the service has. Before
@@ -64,6 +89,9 @@ impl Variables {
 
     /// Whether one of those has the same name as `NAME=value`.
     pub fn replaces(&self, variable: &CStr) -> bool {
+        if self.replacing == 0 {
+            return false;
+        }
         let name = |text: &CStr| {
             let bytes = text.to_bytes();
             bytes.iter().position(|byte| *byte == b'=').unwrap_or(bytes.len())

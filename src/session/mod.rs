@@ -134,12 +134,13 @@ struct Sessions {
 }
 
 impl SessionTable {
-    /// Adds a session.
-    pub fn insert(&self, session: Session) {
+    /// Adds a session, and does something with it before anybody else can.
+    pub fn insert<T>(&self, session: Session, then: impl FnOnce(&Session) -> T) -> T {
         let session = Box::new(session);
         let mut sessions = self.lock();
         sessions.awaited += usize::from(session.is_awaited());
-        sessions.running.insert(session.id, session);
+        let place = sessions.running.entry(session.id);
+        then(place.insert_entry(session).get())
     }
 
     /// Takes a session out.
