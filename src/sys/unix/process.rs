@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus};
 
-use super::children::Starting;
+use super::children::{self, Starting};
 use super::poll::Poller;
 use crate::sys::ExitStatus;
 
@@ -17,14 +17,13 @@ use crate::sys::ExitStatus;
 #[derive(Debug)]
 pub struct Child {
     pid: Pid,
-    starting: Starting,
     /// It controls a terminal.
     terminal: bool,
 }
 
 impl Child {
-    pub(super) fn new(pid: Pid, starting: Starting, terminal: bool) -> Self {
-        Self { pid, starting, terminal }
+    pub(super) fn new(pid: Pid, terminal: bool) -> Self {
+        Self { pid, terminal }
     }
 
     /// The process id.
@@ -36,7 +35,7 @@ impl Child {
     /// thread that has started it. It cannot fail here.
     pub fn watch(&self, poller: &Poller, token: u64) -> io::Result<()> {
         poller.watch_child(self.pid, token);
-        self.starting.is_over();
+        children::starting().is_over();
         Ok(())
     }
 
@@ -61,10 +60,10 @@ impl Child {
         Some(status_of(&status))
     }
 
-    /// Takes the status of a child that could not become the program.
+    /// Takes the status of a child that could not become the program. On the thread that has started it.
     pub(super) fn reap_failed(&self) {
         self.wait();
-        self.starting.is_over();
+        children::starting().is_over();
     }
 
     /// Whether nothing of the process group is left. For use after [`Child::reap`], until it is

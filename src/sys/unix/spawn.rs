@@ -276,7 +276,7 @@ fn clone(order: &mut Order<'_>, stack: &mut [MaybeUninit<u8>]) -> io::Result<Chi
     }
     // Never 0: that would be the child, which does not come here.
     let pid = Pid::from_raw(pid).unwrap_or(Pid::INIT);
-    Ok(Child::new(pid, starting, order.terminal))
+    Ok(Child::new(pid, order.terminal))
 }
 
 /// The child's side. It shares memory with the daemon, whose other threads run on: it makes raw
