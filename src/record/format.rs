@@ -50,9 +50,13 @@ pub struct Message<'a>(pub &'a Record<'a>);
 
 impl fmt::Display for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Piece by piece: two lines for each connection, and formats in formats are slow.
         f.write_str(self.0.event.text)?;
         for (name, datum) in self.0.fields() {
-            write!(f, " {name}={}", Shown(datum))?;
+            f.write_char(' ')?;
+            f.write_str(name)?;
+            f.write_char('=')?;
+            Shown(datum).fmt(f)?;
         }
         Ok(())
     }
@@ -65,8 +69,11 @@ pub struct Shown<'a>(pub Datum<'a>);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Datum::Number(number) => write!(f, "{number}"),
-            Datum::Seconds(duration) => write!(f, "{:.3}s", duration.as_secs_f64()),
+            Datum::Number(number) => number.fmt(f),
+            Datum::Seconds(duration) => {
+                let rounded = duration.saturating_add(Duration::from_micros(500));
+                write!(f, "{}.{:03}s", rounded.as_secs(), rounded.subsec_millis())
+            }
             Datum::Text(text) if is_plain(text) => f.write_str(text),
             Datum::Text(text) => write!(f, "\"{}\"", Escaped(text)),
         }
