@@ -1,5 +1,5 @@
 //! What a Windows executable has besides its code: the texts of the events for the Event Log, a
-//! version, a manifest. Other systems need none of it.
+//! version, a manifest. And the order of the code in a Linux executable.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -40,9 +40,26 @@ const MANIFEST: &str = r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/record/event.rs");
-    if variable("CARGO_CFG_TARGET_OS") != "windows" {
-        return;
+    println!("cargo::rerun-if-changed=serving.ld");
+    match variable("CARGO_CFG_TARGET_OS").as_str() {
+        "windows" => add_resources(),
+        "linux" => arrange(),
+        _ => {}
     }
+}
+
+/// What serves lies side by side. Not where somebody has chosen a linker, which may not know such a script:
+/// it is for memory alone.
+fn arrange() {
+    let chosen = variable("CARGO_ENCODED_RUSTFLAGS");
+    let is_chosen = chosen.contains("linker") || chosen.contains("fuse-ld");
+    if variable("PROFILE") == "release" && !is_chosen {
+        let script = Path::new(&variable("CARGO_MANIFEST_DIR")).join("serving.ld");
+        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
+    }
+}
+
+fn add_resources() {
     let Err(error) = embed() else { return };
     // Checking the code needs no resources, and there may be no compiler for them there.
     let elsewhere = !variable("HOST").contains("windows");
