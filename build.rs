@@ -49,13 +49,14 @@ fn main() {
 }
 
 /// What serves lies side by side. Not where somebody has chosen a linker, which may not know such a script:
-/// it is for memory alone.
+/// it is for memory alone. Tests hear whether it is so.
 fn arrange() {
-    let chosen = variable("CARGO_ENCODED_RUSTFLAGS");
-    let is_chosen = chosen.contains("linker") || chosen.contains("fuse-ld");
-    if variable("PROFILE") == "release" && !is_chosen {
+    let flags = variable("CARGO_ENCODED_RUSTFLAGS");
+    let is_chosen = flags.contains("linker") || flags.contains("fuse-ld");
+    if !is_chosen && env::var_os("RUSTC_LINKER").is_none() {
         let script = Path::new(&variable("CARGO_MANIFEST_DIR")).join("serving.ld");
-        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
+        println!("cargo::rustc-link-arg-bins=-T{}", script.display());
+        println!("cargo::rustc-env=INETD_ARRANGED=1");
     }
 }
 

@@ -11,6 +11,7 @@ mod hardening;
 mod ident;
 mod identity;
 mod inherited;
+mod layout;
 mod load;
 mod logs;
 mod manuals;
