@@ -6,17 +6,17 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf, split};
+use tokio::io::{
+    AsyncRead, AsyncWrite, Join, ReadBuf, ReadHalf, Sink, WriteHalf, join, sink, split,
+};
 
-/// The peer as far as it speaks, and as far as it listens.
-pub(in crate::relay) fn echo<P: AsyncRead + AsyncWrite>(peer: P) -> (Ear<P>, Mouth<P>) {
+/// What the peer says, where nothing is written, and what it hears.
+pub(in crate::relay) fn echo<P: AsyncRead + AsyncWrite>(
+    peer: P,
+) -> (Join<ReadHalf<P>, Sink>, Mouth<P>) {
     let (read, write) = split(peer);
-    (Ear(read), Mouth { write, ended: false, failed: false, waker: None })
+    (join(read, sink()), Mouth { write, ended: false, failed: false, waker: None })
 }
-
-/// What the peer says. Nothing is written here.
-#[derive(Debug)]
-pub(in crate::relay) struct Ear<P>(ReadHalf<P>);
 
 /// What the peer hears. Nothing is read here, but that the peer has ended.
 #[derive(Debug)]
@@ -33,34 +33,6 @@ impl<P> Mouth<P> {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
-    }
-}
-
-impl<P: AsyncRead> AsyncRead for Ear<P> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().0).poll_read(context, buffer)
-    }
-}
-
-impl<P> AsyncWrite for Ear<P> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(data.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }
 
