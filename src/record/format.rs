@@ -44,6 +44,16 @@ pub(crate) fn time(time: SystemTime) -> impl fmt::Display {
     humantime::format_rfc3339_millis(time.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST))
 }
 
+/// Seconds with three decimals, rounded. Of whole numbers: those of a float take several times as long.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rounded = self.0.saturating_add(Duration::from_micros(500));
+        write!(f, "{}.{:03}", rounded.as_secs(), rounded.subsec_millis())
+    }
+}
+
 /// A line of text without time and level: `EVENT key=value ...`.
 #[derive(Debug)]
 pub struct Message<'a>(pub &'a Record<'a>);
@@ -70,10 +80,7 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Datum::Number(number) => number.fmt(f),
-            Datum::Seconds(duration) => {
-                let rounded = duration.saturating_add(Duration::from_micros(500));
-                write!(f, "{}.{:03}s", rounded.as_secs(), rounded.subsec_millis())
-            }
+            Datum::Seconds(duration) => write!(f, "{}s", Seconds(duration)),
             Datum::Text(text) if is_plain(text) => f.write_str(text),
             Datum::Text(text) => write!(f, "\"{}\"", Escaped(text)),
         }
@@ -89,7 +96,7 @@ fn json(out: &mut Vec<u8>, record: &Record<'_>) -> io::Result<()> {
         write!(out, ",\"{name}\":")?;
         match datum {
             Datum::Number(number) => write!(out, "{number}")?,
-            Datum::Seconds(duration) => write!(out, "{:.3}", duration.as_secs_f64())?,
+            Datum::Seconds(duration) => write!(out, "{}", Seconds(duration))?,
             Datum::Text(text) => json_string(out, text)?,
         }
     }
@@ -167,6 +174,22 @@ mod tests {
             (UNIX_EPOCH + year * 9000, "9999-12-31T23:59:59.000Z"),
         ] {
             assert_eq!(time(at).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_length_of_time_is_rounded_and_alike_in_both_formats() {
+        for (duration, expected) in [
+            (Duration::ZERO, "0.000"),
+            (Duration::from_micros(1_499), "0.001"),
+            (Duration::from_micros(999_500), "1.000"),
+            (Duration::MAX, "18446744073709551615.999"),
+        ] {
+            let fields = [("duration", Value::Seconds(duration))];
+            let text = written(Format::Text, &fields);
+            assert!(text.ends_with(&format!(" duration={expected}s\n")), "{text}");
+            let json = written(Format::Json, &fields);
+            assert!(json.ends_with(&format!(",\"duration\":{expected}}}\n")), "{json}");
         }
     }
 
