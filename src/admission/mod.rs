@@ -100,7 +100,7 @@ pub struct Permit {
     service: ServiceId,
     /// Whose it is, if that is counted.
     source: Option<Source>,
-    /// Half of the slots were in use when it was taken.
+    /// It was of the second half of the slots.
     scarce: bool,
     /// What becomes of its peer if connections come too fast. With a pause that was looked at before
     /// there was a peer.
@@ -434,7 +434,7 @@ fn is_full(in_use: u32, limit: Option<u32>) -> bool {
     limit.is_some_and(|limit| in_use >= limit)
 }
 
-/// Whether half of the slots are in use. While nobody has one of the other half, some are free.
+/// Whether more than half of the slots are in use. While nobody has one of the second half, some are free.
 fn are_scarce(in_use: u32, limit: Option<u32>) -> bool {
     limit.is_some_and(|limit| in_use > limit / 2)
 }

@@ -321,7 +321,6 @@ impl Front {
 
     /// What the thread does that reaps. Ends gather for a moment unless somebody may wait for one: to
     /// be woken for each costs as much as to deal with it.
-    #[expect(clippy::disallowed_methods, reason = "the event is that this moment is over")]
     fn reap(self: &Arc<Self>) {
         loop {
             let mut ended = self.poller.wait_for_end().map(Some);
@@ -335,9 +334,7 @@ impl Front {
                 self.cannot_wait(&error);
                 return;
             }
-            if !self.sessions.any_is_awaited() {
-                std::thread::sleep(GATHER);
-            }
+            self.sessions.wait_for_awaited(GATHER);
         }
     }
 

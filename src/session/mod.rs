@@ -5,8 +5,8 @@ pub mod stderr;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +121,8 @@ impl StageCell {
 #[derive(Debug, Default)]
 pub struct SessionTable {
     sessions: Mutex<Sessions>,
+    /// A session was added that is [awaited](Session::is_awaited).
+    awaited: Condvar,
 }
 
 /// A hash table is up to half empty, so what it holds is small.
@@ -138,7 +140,10 @@ impl SessionTable {
     pub fn insert<T>(&self, session: Session, then: impl FnOnce(&Session) -> T) -> T {
         let session = Box::new(session);
         let mut sessions = self.lock();
-        sessions.awaited += usize::from(session.is_awaited());
+        if session.is_awaited() {
+            sessions.awaited += 1;
+            self.awaited.notify_one();
+        }
         let place = sessions.running.entry(session.id);
         then(place.insert_entry(session).get())
     }
@@ -194,9 +199,11 @@ impl SessionTable {
         self.lock().relaying.values().map(|ended| ended.session()).for_each(look);
     }
 
-    /// Whether somebody may wait for the end of one that runs.
-    pub fn any_is_awaited(&self) -> bool {
-        self.lock().awaited > 0
+    /// Waits until somebody may wait for the end of one that runs, for `time` at the most. One thread may
+    /// wait.
+    pub fn wait_for_awaited(&self, time: Duration) {
+        let nobody = |sessions: &mut Sessions| sessions.awaited == 0;
+        drop(self.awaited.wait_timeout_while(self.lock(), time, nobody));
     }
 
     /// Whether a session is in the table.
