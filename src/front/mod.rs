@@ -228,10 +228,10 @@ impl Front {
     /// Adds a bound listener and lets it accept.
     pub fn add_listener(
         &self,
-        make: impl FnOnce(ListenerId, &Poller) -> io::Result<Listener>,
+        make: impl FnOnce(ListenerId) -> Listener,
     ) -> io::Result<Arc<Listener>> {
         let id = self.last_listener.fetch_add(1, Ordering::Relaxed) + 1;
-        let listener = Arc::new(make(id, &self.poller)?);
+        let listener = Arc::new(make(id));
         if let Endpoint::Udp { address, .. } = listener.local() {
             *lock(&self.datagram_ports).entry(address.port()).or_default() += 1;
         }

@@ -51,20 +51,18 @@ struct Use {
 }
 
 impl Listener {
-    /// Puts a bound socket under the eyes of the front threads, quiet until [`Listener::arm`].
+    /// A listener with a bound socket, quiet until [`Listener::arm`].
     pub fn new(
         id: ListenerId,
         asked: Endpoint,
         options: Arc<SocketOptions>,
         socket: ListenSocket,
         service: Arc<Service>,
-        poller: &Poller,
-    ) -> io::Result<Self> {
-        socket.watch(poller, Token::Listener(id).into())?;
+    ) -> Self {
         let [closed, refusing] = [false, false].map(AtomicBool::new);
         let state = Mutex::new(Use { options, lent: false, draining: false, stale: false });
         let (service, visits) = (RwLock::new(service), AtomicU32::new(0));
-        Ok(Self { id, asked, socket, state, service, closed, refusing, visits })
+        Self { id, asked, socket, state, service, closed, refusing, visits }
     }
 
     /// Whether it is time to ask how many connections wait: not each time, because that takes time.

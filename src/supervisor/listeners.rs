@@ -215,9 +215,9 @@ impl Listeners {
     ) -> io::Result<()> {
         let local = socket.local().clone();
         self.warn_of_filters(service, &socket);
-        let listener = self.front.add_listener(|id, poller| {
+        let listener = self.front.add_listener(|id| {
             let (asked, options) = (endpoint.clone(), Arc::clone(options));
-            Listener::new(id, asked, options, socket, Arc::clone(service), poller)
+            Listener::new(id, asked, options, socket, Arc::clone(service))
         })?;
         self.settle(&listener);
         self.bound.push(listener);

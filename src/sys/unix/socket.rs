@@ -111,12 +111,7 @@ impl ListenSocket {
         true
     }
 
-    /// What has to be done before it is armed: nothing here.
-    pub fn watch(&self, _poller: &Poller, _token: u64) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// Asks for one event when a connection is waiting. Two threads must not do so at once.
+    /// Asks for one event when a connection is waiting. The first time nobody else may do so.
     pub fn arm(&self, poller: &Poller, token: u64) -> io::Result<()> {
         let new = !self.known.load(Ordering::Relaxed);
         poller.arm(&self.socket, token, new)?;

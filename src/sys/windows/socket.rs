@@ -90,19 +90,11 @@ impl ListenSocket {
         }
     }
 
-    /// Registers it, quiet until it is armed.
-    pub fn watch(&self, poller: &Poller, _token: u64) -> io::Result<()> {
+    /// Asks for one event when a connection is waiting. The first time nobody else may do so.
+    pub fn arm(&self, poller: &Poller, token: u64) -> io::Result<()> {
         match &self.kind {
-            Kind::Socket(listener) => listener.watch(poller),
-            Kind::Pipe(listener) => listener.watch(poller),
-        }
-    }
-
-    /// Asks for one event when a connection is waiting.
-    pub fn arm(&self, _poller: &Poller, token: u64) -> io::Result<()> {
-        match &self.kind {
-            Kind::Socket(listener) => listener.arm(token),
-            Kind::Pipe(listener) => listener.arm(token),
+            Kind::Socket(listener) => listener.arm(poller, token),
+            Kind::Pipe(listener) => listener.arm(poller, token),
         }
     }
 

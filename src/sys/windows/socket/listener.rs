@@ -117,15 +117,15 @@ impl SocketListener {
         self.files
     }
 
-    /// Registers the socket, quiet until it is armed.
-    pub(super) fn watch(&self, poller: &Poller) -> io::Result<()> {
-        let wait = Wait::gated(self.event.as_handle(), poller.port())?;
-        self.wait.set(wait).map_err(|_| io::ErrorKind::AlreadyExists.into())
-    }
-
-    /// Asks for one event when a connection is waiting.
-    pub(super) fn arm(&self, token: u64) -> io::Result<()> {
-        let wait = self.wait.get().ok_or(io::ErrorKind::NotFound)?;
+    /// Asks for one event when a connection is waiting. The first time nobody else may do so.
+    pub(super) fn arm(&self, poller: &Poller, token: u64) -> io::Result<()> {
+        let wait = match self.wait.get() {
+            Some(wait) => wait,
+            None => {
+                let wait = Wait::gated(self.event.as_handle(), poller.port())?;
+                self.wait.get_or_init(|| wait)
+            }
+        };
         wait.arm(token);
         // Sets the event at once if a connection is waiting already ("when the WSAEventSelect
         // function is called, if there is currently a connection request available to accept").

@@ -113,11 +113,8 @@ impl PipeListener {
         &self.local
     }
 
-    pub(super) fn watch(&self, poller: &Poller) -> io::Result<()> {
-        self.shared.port.set(poller.port()).map_err(|_| io::ErrorKind::AlreadyExists.into())
-    }
-
-    pub(super) fn arm(&self, token: u64) -> io::Result<()> {
+    pub(super) fn arm(&self, poller: &Poller, token: u64) -> io::Result<()> {
+        self.shared.port.get_or_init(|| poller.port());
         let mut state = self.shared.lock();
         state.armed = Some(token);
         self.shared.tell(&mut state)

@@ -317,7 +317,6 @@ fn a_wait_server_gets_the_listener_and_gives_it_back() {
     let (listener, address) = listener();
     let poller = Arc::new(Poller::new().unwrap());
     let tokens = tokens(&poller);
-    listener.watch(&poller, 1).unwrap();
     listener.lend().unwrap();
     // A listener is no place to write to, as the test framework does before the program begins.
     let folder = tempfile::tempdir().unwrap();

@@ -37,7 +37,6 @@ fn an_armed_listener_gives_one_event_and_then_is_quiet() {
     let (listener, address) = listener();
     let poller = Arc::new(Poller::new().unwrap());
     let tokens = tokens(&poller);
-    listener.watch(&poller, 7).unwrap();
     let _clients = [(); 3].map(|()| connect(address));
     assert!(tokens.recv_timeout(SILENCE).is_err(), "an event before the first arm");
     for _ in 0..3 {
@@ -62,7 +61,6 @@ fn a_dropped_listener_is_quiet_and_frees_its_port() {
     let poller = Arc::new(Poller::new().unwrap());
     let tokens = tokens(&poller);
     let endpoint = listener.local().clone();
-    listener.watch(&poller, 7).unwrap();
     listener.arm(&poller, 7).unwrap();
     drop(listener);
     assert!(TcpStream::connect(address).is_err());
@@ -75,7 +73,6 @@ fn an_accepted_socket_blocks_and_is_synchronous_and_ours_alone() {
     let (listener, address) = listener();
     let poller = Arc::new(Poller::new().unwrap());
     let tokens = tokens(&poller);
-    listener.watch(&poller, 7).unwrap();
     listener.arm(&poller, 7).unwrap();
     let mut client = connect(address);
     tokens.recv_timeout(PATIENCE).unwrap();

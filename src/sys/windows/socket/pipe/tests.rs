@@ -94,7 +94,6 @@ fn an_armed_pipe_gives_one_event_and_then_is_quiet() {
     let listener = bind(&name, &SocketOptions::default()).unwrap();
     let poller = Arc::new(Poller::new().unwrap());
     let tokens = tokens(&poller);
-    listener.watch(&poller, 7).unwrap();
     // More than there are instances that wait.
     let _clients = [(); WAITING + 2].map(|()| connect(&name));
     assert!(tokens.recv_timeout(SILENCE).is_err(), "an event before the first arm");
@@ -161,7 +160,6 @@ fn a_dropped_pipe_is_quiet_and_its_name_is_free() {
         let listener = bind(&name, &options).unwrap();
         let poller = Arc::new(Poller::new().unwrap());
         let tokens = tokens(&poller);
-        listener.watch(&poller, 7).unwrap();
         listener.arm(&poller, 7).unwrap();
         drop(listener);
         assert!(open(&name).is_err());
