@@ -1,22 +1,41 @@
 //! Which program has ended: one thread asks the kernel for a child that has, and waits. As long as
 //! there is no child at all it waits for SIGCHLD, which is blocked, instead. So a program costs no
-//! descriptor: each open one is copied, and closed again, by every start.
+//! descriptor, unless it is one of a [crowd](super::crowd).
 
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions};
 
+use super::crowd::{Crowd, FEW, MANY, Turn};
 use super::signals;
 
 /// The programs whose end somebody waits for.
 #[derive(Debug, Default)]
 pub(super) struct Children {
-    tokens: Mutex<HashMap<i32, u64>>,
+    watched: Mutex<Watched>,
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    programs: HashMap<i32, Program>,
+    /// As long as there are very many.
+    crowd: Option<Arc<Crowd>>,
+    /// How many programs have a descriptor.
+    descriptors: usize,
+}
+
+#[derive(Debug)]
+struct Program {
+    pidfd: Option<OwnedFd>,
+    /// As bytes, so that nothing has to be left free before it.
+    token: [u8; 8],
 }
 
 /// Where the kernel writes the number of a child before the child runs. Until it is cleared, the
@@ -88,28 +107,49 @@ impl Starting {
 impl Children {
     /// From now on the end of this child is told by its token.
     pub(super) fn watch(&self, pid: Pid, token: u64) {
-        lock(&self.tokens).insert(pid.as_raw_pid(), token);
+        lock(&self.watched).add(pid, token);
     }
 
     /// Waits until a program has ended that is watched, and gives its token. The program is not
     /// reaped. What else has ended, an orphan that the kernel gave to us, is reaped here.
     pub(super) fn wait_for_end(&self) -> io::Result<u64> {
         loop {
-            match self.classify(ended(0)?) {
-                Ended::Watched(token) => return Ok(token),
-                Ended::Starting(pid) => Starting::wait_for(pid),
-                Ended::Orphan => {}
-                Ended::Nobody => signals::wait_for_child()?,
+            if let Some(token) = self.end(true)? {
+                return Ok(token);
             }
         }
     }
 
     /// The token of a program that has ended by now, as [`Children::wait_for_end`] gives it.
     pub(super) fn look_for_end(&self) -> io::Result<Option<u64>> {
+        self.end(false)
+    }
+
+    fn end(&self, waits: bool) -> io::Result<Option<u64>> {
+        let Some((crowd, all)) = lock(&self.watched).crowd() else { return self.visit(waits) };
+        match crowd.turn(waits, all)? {
+            // One whose end a visit has found before is not watched any more.
+            Turn::Ended(pid) => Ok(lock(&self.watched).remove(pid)),
+            Turn::Visit => {
+                let start = Instant::now();
+                let token = self.visit(false)?;
+                if token.is_none() {
+                    crowd.visited(start.elapsed());
+                }
+                Ok(token)
+            }
+            Turn::Nothing => Ok(None),
+        }
+    }
+
+    /// Goes through all our children.
+    fn visit(&self, waits: bool) -> io::Result<Option<u64>> {
         loop {
-            match self.classify(ended(libc::WNOHANG)?) {
+            match self.classify(ended(if waits { 0 } else { libc::WNOHANG })?) {
                 Ended::Watched(token) => return Ok(Some(token)),
                 Ended::Orphan => {}
+                Ended::Starting(pid) if waits => Starting::wait_for(pid),
+                Ended::Nobody if waits => signals::wait_for_child()?,
                 // One that is being started will be seen the next time.
                 Ended::Starting(_) | Ended::Nobody => return Ok(None),
             }
@@ -120,7 +160,7 @@ impl Children {
         let Some(pid) = ended else { return Ended::Nobody };
         let is_starting = Starting::any_is(pid);
         // In this order: it is watched before it is not being started any more.
-        if let Some(token) = lock(&self.tokens).remove(&pid) {
+        if let Some(token) = lock(&self.watched).remove(pid) {
             return Ended::Watched(token);
         }
         if is_starting {
@@ -132,6 +172,44 @@ impl Children {
             rustix::process::waitid(WaitId::Pid(pid), options).ok();
         }
         Ended::Orphan
+    }
+}
+
+impl Watched {
+    fn add(&mut self, pid: Pid, token: u64) {
+        if self.crowd.is_none() && self.programs.len() >= MANY {
+            self.gather();
+        }
+        let pidfd = self.crowd.as_ref().and_then(|crowd| crowd.add(pid));
+        self.descriptors += usize::from(pidfd.is_some());
+        let program = Program { pidfd, token: token.to_ne_bytes() };
+        self.programs.insert(pid.as_raw_pid(), program);
+    }
+
+    /// They have become a crowd. Without descriptors they are as before.
+    fn gather(&mut self) {
+        let Ok(crowd) = Crowd::new() else { return };
+        for (pid, program) in &mut self.programs {
+            program.pidfd = Pid::from_raw(*pid).and_then(|pid| crowd.add(pid));
+            self.descriptors += usize::from(program.pidfd.is_some());
+        }
+        self.crowd = Some(Arc::new(crowd));
+    }
+
+    fn remove(&mut self, pid: i32) -> Option<u64> {
+        let program = self.programs.remove(&pid)?;
+        self.descriptors -= usize::from(program.pidfd.is_some());
+        if self.programs.len() < FEW && self.crowd.take().is_some() {
+            self.programs.values_mut().for_each(|program| program.pidfd = None);
+            self.descriptors = 0;
+        }
+        Some(u64::from_ne_bytes(program.token))
+    }
+
+    /// The crowd, if they are one, and whether all of them have descriptors.
+    fn crowd(&self) -> Option<(Arc<Crowd>, bool)> {
+        let all = self.descriptors == self.programs.len();
+        self.crowd.as_ref().map(|crowd| (Arc::clone(crowd), all))
     }
 }
 

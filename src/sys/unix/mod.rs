@@ -3,6 +3,7 @@
 mod children;
 pub mod clock;
 pub mod control;
+mod crowd;
 pub mod desktop;
 pub mod files;
 pub mod identity;

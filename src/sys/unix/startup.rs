@@ -125,8 +125,13 @@ pub fn make_room(listeners: usize) {
 /// How many connections may be held whose programs were not started yet: no more than half of the
 /// descriptors.
 pub fn connections_in_hand() -> usize {
+    half_of_descriptors().min(crate::sys::MOST_IN_HAND)
+}
+
+/// Half of the descriptors that we may have.
+pub(super) fn half_of_descriptors() -> usize {
     let limit = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from(limit / 2).unwrap_or(usize::MAX).min(crate::sys::MOST_IN_HAND)
+    usize::try_from(limit / 2).unwrap_or(usize::MAX)
 }
 
 /// The folder that the daemon was started in, where it stays.

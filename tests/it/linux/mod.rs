@@ -3,6 +3,7 @@
 mod classic;
 mod completion;
 mod control;
+mod crowd;
 mod descriptors;
 mod documents;
 mod examples;
