@@ -126,6 +126,9 @@ impl Children {
     }
 
     fn end(&self, waits: bool) -> io::Result<Option<u64>> {
+        if waits {
+            self.gather();
+        }
         let Some((crowd, all)) = lock(&self.watched).crowd() else { return self.visit(waits) };
         match crowd.turn(waits, all)? {
             // One whose end a visit has found before is not watched any more.
@@ -139,6 +142,24 @@ impl Children {
                 Ok(token)
             }
             Turn::Nothing => Ok(None),
+        }
+    }
+
+    /// Those that are left when nobody has ended may have become a crowd. Without descriptors they are
+    /// as before.
+    fn gather(&self) {
+        let mut watched = lock(&self.watched);
+        if watched.crowd.is_some() || watched.programs.len() < MANY {
+            return;
+        }
+        let Ok(crowd) = Crowd::new() else { return };
+        watched.crowd = Some(Arc::new(crowd));
+        let pids: Vec<i32> = watched.programs.keys().copied().collect();
+        drop(watched);
+        for some in pids.chunks(MANY) {
+            // Starts may come in between.
+            let mut watched = lock(&self.watched);
+            some.iter().for_each(|pid| watched.describe(*pid));
         }
     }
 
@@ -177,23 +198,20 @@ impl Children {
 
 impl Watched {
     fn add(&mut self, pid: Pid, token: u64) {
-        if self.crowd.is_none() && self.programs.len() >= MANY {
-            self.gather();
-        }
-        let pidfd = self.crowd.as_ref().and_then(|crowd| crowd.add(pid));
-        self.descriptors += usize::from(pidfd.is_some());
-        let program = Program { pidfd, token: token.to_ne_bytes() };
+        let program = Program { pidfd: None, token: token.to_ne_bytes() };
         self.programs.insert(pid.as_raw_pid(), program);
+        self.describe(pid.as_raw_pid());
     }
 
-    /// They have become a crowd. Without descriptors they are as before.
-    fn gather(&mut self) {
-        let Ok(crowd) = Crowd::new() else { return };
-        for (pid, program) in &mut self.programs {
-            program.pidfd = Pid::from_raw(*pid).and_then(|pid| crowd.add(pid));
+    /// In a crowd a program gets a descriptor.
+    fn describe(&mut self, pid: i32) {
+        if let Some(crowd) = &self.crowd
+            && let Some(program) = self.programs.get_mut(&pid)
+            && program.pidfd.is_none()
+        {
+            program.pidfd = Pid::from_raw(pid).and_then(|pid| crowd.add(pid));
             self.descriptors += usize::from(program.pidfd.is_some());
         }
-        self.crowd = Some(Arc::new(crowd));
     }
 
     fn remove(&mut self, pid: i32) -> Option<u64> {
