@@ -19,6 +19,9 @@ use crate::relay::Relay;
 use crate::service::{Service, Setup};
 use crate::sys::process::Child;
 
+/// As long as no more programs run, there is room for them in the tables from the beginning.
+pub const FEW: usize = 28;
+
 /// The number of a session, never used twice in the life of a daemon.
 pub type SessionId = u64;
 
@@ -126,13 +129,19 @@ pub struct SessionTable {
 }
 
 /// A hash table is up to half empty, so what it holds is small.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sessions {
     running: HashMap<SessionId, Box<Session>>,
     /// How many of them are [awaited](Session::is_awaited).
     awaited: usize,
     /// Only their relays are left: their programs have ended, or they never had one.
     relaying: HashMap<SessionId, Box<Ended>>,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { running: HashMap::with_capacity(FEW), awaited: 0, relaying: HashMap::new() }
+    }
 }
 
 impl SessionTable {

@@ -142,6 +142,8 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
     notify::ready(&supervisor.summary());
     let (command_sender, mut commands) = mpsc::channel::<Command>(16);
     let control = control.map(|control| control.start(command_sender.clone()));
+    // What was just started comes to where it will wait.
+    tokio::task::yield_now().await;
     startup::release_memory();
     loop {
         let next = supervisor.timers.next();

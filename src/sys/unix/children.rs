@@ -15,6 +15,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions};
 
 use super::crowd::{Crowd, FEW, MANY, Turn};
 use super::signals;
+use crate::session;
 
 /// The programs whose end somebody waits for.
 #[derive(Debug, Default)]
@@ -22,7 +23,7 @@ pub(super) struct Children {
     watched: Mutex<Watched>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Watched {
     programs: HashMap<i32, Program>,
     /// As long as there are very many.
@@ -193,6 +194,12 @@ impl Children {
             rustix::process::waitid(WaitId::Pid(pid), options).ok();
         }
         Ended::Orphan
+    }
+}
+
+impl Default for Watched {
+    fn default() -> Self {
+        Self { programs: HashMap::with_capacity(session::FEW), crowd: None, descriptors: 0 }
     }
 }
 

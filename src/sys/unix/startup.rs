@@ -173,6 +173,7 @@ fn release_code() {
     let start = (&raw const __executable_start).cast_mut();
     let length = (&raw const etext).addr().saturating_sub(start.addr()) / page * page;
     if start.addr().is_multiple_of(page) {
+        // A hole between two of its parts is passed over (ENOMEM).
         // SAFETY: these pages are of the executable, mapped private and never written: relocations
         // are behind them. What is dropped is read again from the file, which stays what it is as
         // long as it is mapped (execve(2), ETXTBSY).
