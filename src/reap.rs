@@ -92,7 +92,7 @@ impl Ended {
                 Tree::Leave => Program::Ended,
             });
         }
-        let (id, stop_timeout) = (self.session.id, self.session.setup.config.stop_timeout);
+        let (id, stop_timeout) = (self.session.id, self.session.setup.config.timeouts.stop);
         match front.sessions.keep(self) {
             Some(ended) => ended.conclude(front),
             // Whoever stops the daemon may not have seen it.
@@ -150,12 +150,12 @@ pub fn step(front: &Front, id: SessionId, step: Step) -> Option<Instant> {
             let ask = |session: &Session| {
                 session.stage.advance(Stage::Stopping);
                 let stopper = session.child.as_ref().and_then(|child| child.stopper().ok());
-                (stopper, session.setup.config.stop_timeout)
+                (stopper, session.setup.config.timeouts.stop)
             };
             // Where only a relay is left there is nobody to ask.
             let ended = |session: &Session| {
                 session.stage.advance(Stage::Stopping);
-                (None, session.setup.config.stop_timeout)
+                (None, session.setup.config.timeouts.stop)
             };
             let sessions = &front.sessions;
             let (stopper, timeout) =

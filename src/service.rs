@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::admission::Refusal;
@@ -69,13 +69,15 @@ pub enum StderrTo {
 pub struct Counters {
     /// Programs started.
     pub started: AtomicU64,
-    /// Connections refused, for each reason of [`Refusal::ALL`].
-    refused: [AtomicU64; Refusal::ALL.len()],
+    /// Connections refused, for each reason of [`Refusal::ALL`]; from the first one on.
+    refused: OnceLock<Box<Refused>>,
     /// Programs that could not be started.
     pub failed: AtomicU64,
     /// Programs that started and found no room on their desktop (Windows).
     pub desktop_heap: AtomicU64,
 }
+
+type Refused = [AtomicU64; Refusal::ALL.len()];
 
 #[derive(Debug, Default)]
 struct Pause {
@@ -86,13 +88,17 @@ struct Pause {
 impl Counters {
     /// A connection was refused.
     pub fn refused(&self, refusal: Refusal) {
-        self.refused[refusal as usize].fetch_add(1, Ordering::Relaxed);
+        let refused = self.refused.get_or_init(Box::default);
+        refused[refusal as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many connections were refused for each reason.
     pub fn refusals(&self) -> impl Iterator<Item = (Refusal, u64)> {
-        let counts = self.refused.iter().map(|count| count.load(Ordering::Relaxed));
-        Refusal::ALL.into_iter().zip(counts)
+        let refused = self.refused.get();
+        Refusal::ALL.into_iter().map(move |refusal| {
+            let count = refused.map(|counts| counts[refusal as usize].load(Ordering::Relaxed));
+            (refusal, count.unwrap_or(0))
+        })
     }
 }
 

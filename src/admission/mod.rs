@@ -70,7 +70,8 @@ struct ServiceSlots {
     meter: Meter,
     /// The end of the pause that was made because they came too fast.
     pause: Option<Instant>,
-    sources: Sources,
+    /// Of most services they are not counted.
+    sources: Option<Box<Sources>>,
 }
 
 /// The answer to a listener that wants to accept.
@@ -312,8 +313,8 @@ impl Admission {
         all.in_use -= 1;
         if let Some(of_service) = all.services.get_mut(&service) {
             of_service.in_use -= 1;
-            if let Some(source) = source {
-                of_service.sources.leave(source, Instant::now());
+            if let (Some(source), Some(sources)) = (source, &mut of_service.sources) {
+                sources.leave(source, Instant::now());
             }
             all.offered.extend(of_service.waiting.drain(..));
         }
@@ -366,7 +367,9 @@ impl ServiceSlots {
             return Err(Refusal::Rate);
         }
         let of_source = gate.rate_per_source.zip(permit.source);
-        if of_source.is_some_and(|(rate, source)| closed(self.sources.meter(source), rate)) {
+        let sources = self.sources.as_deref();
+        let meter = |source| sources.map_or_else(Meter::default, |sources| sources.meter(source));
+        if of_source.is_some_and(|(rate, source)| closed(meter(source), rate)) {
             return Err(Refusal::SourceRate);
         }
         Ok(())
@@ -389,7 +392,7 @@ impl Permit {
         }
         let mut slots = self.admission.lock();
         let Some(of_service) = slots.services.get_mut(&self.service) else { return Ok(()) };
-        let sources = &mut of_service.sources;
+        let sources = of_service.sources.get_or_insert_default();
         if gate.max_per_source.is_some_and(|most| sources.sessions(source) >= most) {
             return Err(Refusal::SourceLimit);
         }
@@ -418,7 +421,7 @@ impl Permit {
             of_service.meter.pass(rate, world.now);
         }
         if let Some((rate, source)) = gate.rate_per_source.zip(self.source) {
-            of_service.sources.pass(source, rate, world.now);
+            of_service.sources.get_or_insert_default().pass(source, rate, world.now);
         }
         Ok(())
     }

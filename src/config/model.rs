@@ -69,12 +69,12 @@ pub struct ServiceConfig {
     /// The addresses, none twice. There is at least one, or a name of the multiplexer.
     pub listen: Box<[Endpoint]>,
     /// The names under which the built-in service `tcpmux` offers it (RFC 1078).
-    pub mux: Vec<MuxName>,
-    /// Options of its listening sockets. As with `gate` and a program, neighbours in a configuration
+    pub mux: Box<[MuxName]>,
+    /// Options of its listening sockets. As with `gate`, `timeouts` and a program, neighbours in a configuration
     /// that have the same share one copy.
     pub socket: Arc<SocketOptions>,
     /// What rpcbind is told of its ports.
-    pub rpc: Option<Rpc>,
+    pub rpc: Option<Box<Rpc>>,
     /// First pause before a failed bind is tried again; it doubles up to a minute.
     /// `None`: a failed bind is an error.
     pub bind_retry: Option<Duration>,
@@ -86,14 +86,8 @@ pub struct ServiceConfig {
     pub max_sessions: Option<u32>,
     /// What is asked of a peer besides a free slot.
     pub gate: Arc<Gate>,
-    /// A session that lives longer is stopped; `None` is no limit.
-    pub session_timeout: Option<Duration>,
-    /// How long each step of the stop ladder waits.
-    pub stop_timeout: Duration,
-    /// A relayed session without traffic for that long is stopped; `None` is no limit.
-    pub idle_timeout: Option<Duration>,
-    /// How long a peer may keep a relayed session whose program has ended.
-    pub linger_timeout: Duration,
+    /// How long a session and its parts may take.
+    pub timeouts: Arc<Timeouts>,
     /// Where the service begins in the file.
     pub at: Position,
     /// Where each key was written, for those that were.
@@ -128,6 +122,19 @@ impl ServiceConfig {
     pub fn tree(&self) -> Tree {
         self.program().map_or(Tree::Kill, |program| program.tree)
     }
+}
+
+/// The keys that end in `_timeout`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// A session that lives longer is stopped; `None` is no limit.
+    pub session: Option<Duration>,
+    /// How long each step of the stop ladder waits.
+    pub stop: Duration,
+    /// A relayed session without traffic for that long is stopped; `None` is no limit.
+    pub idle: Option<Duration>,
+    /// How long a peer may keep a relayed session whose program has ended.
+    pub linger: Duration,
 }
 
 /// A program of Sun RPC (RFC 5531): its number, and the versions that it has.

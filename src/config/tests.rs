@@ -85,8 +85,8 @@ fn every_key_has_its_meaning() {
     assert_eq!(runs(hello).tree, Tree::Leave);
     assert_eq!(hello.max_sessions, Some(7));
     assert_eq!(hello.gate.over_limit, OverLimit::Reject);
-    assert_eq!(hello.session_timeout, Some(Duration::from_secs(3600)));
-    assert_eq!(hello.stop_timeout, Duration::from_millis(250));
+    assert_eq!(hello.timeouts.session, Some(Duration::from_secs(3600)));
+    assert_eq!(hello.timeouts.stop, Duration::from_millis(250));
     assert_eq!(hello.bind_retry, Some(Duration::from_millis(250)));
     assert!(config.place(hello.position(Key::Listen)).ends_with("full.toml:15:10"));
     assert!(config.place(hello.position(Key::StopTimeout)).ends_with("full.toml:10:16"));
@@ -98,7 +98,7 @@ fn what_is_not_written_has_its_default() {
     let config = good("full.toml", "auto");
     let other = service(&config, "a.b/c+d_e-f");
     assert_eq!(other.max_sessions, None);
-    assert_eq!(other.session_timeout, None);
+    assert_eq!(other.timeouts.session, None);
     assert_eq!(other.bind_retry, None);
     assert_eq!(other.gate.over_limit, OverLimit::Queue);
     assert!(matches!(&runs(other).stderr, Stderr::File(path) if path.is_absolute()));
@@ -108,8 +108,8 @@ fn what_is_not_written_has_its_default() {
     assert!(two.socket.nodelay, "an included file has the defaults of the file around it");
     assert_eq!(one.gate.over_limit, OverLimit::Reject);
     assert_eq!(two.gate.over_limit, OverLimit::Queue);
-    assert_eq!(one.stop_timeout, Duration::from_millis(250));
-    assert_eq!(two.stop_timeout, Duration::from_secs(60));
+    assert_eq!(one.timeouts.stop, Duration::from_millis(250));
+    assert_eq!(two.timeouts.stop, Duration::from_secs(60));
     assert_eq!(one.max_sessions, Some(512));
     assert!(Arc::ptr_eq(&runs(one).environment, &runs(two).environment));
     assert!(config.place(one.at).replace('\\', "/").ends_with("good/parts/one.toml:5:10"));

@@ -190,8 +190,7 @@ impl Reader<'_> {
     }
 
     fn is_broken(&self, span: Span) -> bool {
-        let line = line_of(self.text, span.range().start);
-        self.broken.contains(&line)
+        !self.broken.is_empty() && self.broken.contains(&line_of(self.text, span.range().start))
     }
 
     fn has_broken_line(&self, span: Span) -> bool {

@@ -33,7 +33,7 @@ fn unlimited(config: &Config, service: &ServiceConfig, findings: &mut Findings) 
         );
     }
     let is_public = service.listen.iter().any(is_public) || !service.mux.is_empty();
-    let has_timeout = service.session_timeout.or(service.idle_timeout).is_some();
+    let has_timeout = service.timeouts.session.or(service.timeouts.idle).is_some();
     if !has_timeout && is_public && !service.wait {
         findings.add(
             Finding::note("a service on a public address has no `session_timeout`")

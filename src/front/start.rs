@@ -197,8 +197,8 @@ impl Front {
             let pipe = StderrPipe { service, session: id, pid: child.id(), reader };
             self.notify(Notice::Stderr(pipe));
         }
-        let session_timeout = setup.config.session_timeout;
-        let stop_timeout = setup.config.stop_timeout;
+        let session_timeout = setup.config.timeouts.session;
+        let stop_timeout = setup.config.timeouts.stop;
         // Without a relay the program has the connection now, and the peer must see the end when
         // the program ends.
         let task = relayed.zip(near).map(|(program, near)| {
@@ -248,8 +248,8 @@ impl Front {
         };
         let started = Instant::now();
         service.launched();
-        let session_timeout = setup.config.session_timeout;
-        let stop_timeout = setup.config.stop_timeout;
+        let session_timeout = setup.config.timeouts.session;
+        let stop_timeout = setup.config.timeouts.stop;
         let relay = Relay::new(None);
         let task = Task { session: id, setup: Arc::clone(&setup), relay: relay.clone(), near, far };
         let (peer, user, relay) = (Some(peer), user.and_then(User::into_told), Some(relay));

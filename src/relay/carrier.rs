@@ -95,13 +95,13 @@ impl Carrier {
     async fn exchange(&self, flow: Flow, far: Far) -> io::Result<()> {
         let shared = &self.relay.shared;
         let config = &self.setup.config;
-        let idle = config.idle_timeout.unwrap_or(datagrams::IDLE);
-        let times = datagrams::Times { idle, linger: config.linger_timeout };
+        let idle = config.timeouts.idle.unwrap_or(datagrams::IDLE);
+        let times = datagrams::Times { idle, linger: config.timeouts.linger };
         match far {
             Far::Program(OurEnd::Pipe(program)) => {
                 flow.exchange(program.into_async()?, shared, times).await;
                 // Its input has ended by now.
-                self.stop_after(config.stop_timeout);
+                self.stop_after(config.timeouts.stop);
             }
             Far::Server(target) => match server::connect_datagrams(&target).await {
                 Ok(server) => flow.exchange(server, shared, times).await,
@@ -200,7 +200,7 @@ impl Carrier {
         D: Carry<P, Q> + Carry<Q, P> + Unpin,
     {
         let config = &self.setup.config;
-        let times = Times { idle: config.idle_timeout, linger: config.linger_timeout };
+        let times = Times { idle: config.timeouts.idle, linger: config.timeouts.linger };
         let tell_idle = || {
             let recorder = &self.front.recorder;
             let sessions = &self.front.sessions;
@@ -211,7 +211,7 @@ impl Carrier {
         let duplex = Duplex::new(directions, (peer, far), shared, times, tell_idle);
         let end = duplex.run().await;
         if end == End::PeerGone {
-            self.stop_after(config.stop_timeout);
+            self.stop_after(config.timeouts.stop);
         }
         end
     }
@@ -221,7 +221,7 @@ impl Carrier {
         self.front
             .sessions
             .with_any(self.session, |session| recorder.cannot_relay(session.subject(), error));
-        self.stop_after(self.setup.config.stop_timeout);
+        self.stop_after(self.setup.config.timeouts.stop);
     }
 
     /// The stop ladder begins after that time, unless the session has ended by then.

@@ -137,7 +137,7 @@ impl Listeners {
     pub(super) fn registrations(&self) -> Vec<Registration> {
         let of = |listener: &Arc<Listener>| {
             let setup = listener.service().setup();
-            let rpc = setup.config.rpc.clone()?;
+            let rpc = setup.config.rpc.as_deref()?.clone();
             let local = listener.local().clone();
             let version = move |version| Registration::of(&local, rpc.program, version);
             Some(rpc.versions.flat_map(version))

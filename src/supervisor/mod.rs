@@ -402,7 +402,7 @@ impl Supervisor {
         let timers = &mut self.timers;
         timers.add(now + PROGRESS, Timer::Progress);
         let mut plan = |session: &Session| {
-            let at = now + session.setup.config.stop_timeout;
+            let at = now + session.setup.config.timeouts.stop;
             timers.add(at, Timer::Stop(session.id, Step::Terminate));
         };
         self.front.sessions.for_each(&mut plan);

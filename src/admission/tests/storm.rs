@@ -95,7 +95,8 @@ proptest! {
                     let slots = admission.lock();
                     let Some(of_service) = slots.services.get(&service) else { continue };
                     let source = SourcePrefix::default().source([192, 0, 2, number].into());
-                    let counted = of_service.sources.sessions(source) as usize;
+                    let sources = of_service.sources.as_ref();
+                    let counted = sources.map_or(0, |sources| sources.sessions(source)) as usize;
                     prop_assert_eq!(counted, if service > 0 { live } else { 0 });
                     prop_assert!(gate.max_per_source.is_none_or(|most| counted <= most as usize));
                 }

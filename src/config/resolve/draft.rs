@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::Check;
@@ -15,7 +16,7 @@ use crate::config::report::Problem;
 use crate::config::source::{Sources, Span, Spanned};
 use crate::config::suggest::nearest;
 use crate::config::{
-    Builtin, Identify, Io, Limit, OverLimit, OverRate, Rpc, SocketOptions, Stderr, Tree,
+    Builtin, Identify, Io, Limit, OverLimit, OverRate, Rpc, SocketOptions, Stderr, Timeouts, Tree,
 };
 use crate::sys::identity::AccountId;
 use crate::sys::{FAMILY, Family, IdentityError, identity};
@@ -38,7 +39,7 @@ pub(super) struct Draft {
     pub(super) restrict: bool,
     pub(super) cwd: Option<Spanned<PathBuf>>,
     pub(super) env: Vec<(String, String)>,
-    pub(super) pass_env: Vec<String>,
+    pub(super) pass_env: Arc<[String]>,
     pub(super) umask: u32,
     pub(super) nice: Option<i32>,
     pub(super) limits: Vec<Limit>,
@@ -52,10 +53,7 @@ pub(super) struct Draft {
     pub(super) gate: Gate,
     /// `over_rate`, if it is written.
     pub(super) over_rate: Option<OverRate>,
-    pub(super) session_timeout: Option<Duration>,
-    pub(super) stop_timeout: Duration,
-    pub(super) idle_timeout: Option<Duration>,
-    pub(super) linger_timeout: Duration,
+    pub(super) timeouts: Timeouts,
     pub(super) forward: Option<Spanned<String>>,
     pub(super) builtin: Option<Builtin>,
     /// Where the value of each written key is.
@@ -72,8 +70,7 @@ const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 pub(super) const WAYS: [Key; 4] = [Key::Run, Key::Forward, Key::Builtin, Key::Sensor];
 
 impl Draft {
-    pub(super) fn new(origin: Origin) -> Self {
-        let pass_env = ["PATH", "LANG", "LC_*", "TZ"];
+    pub(super) fn new(origin: Origin, pass_env: &Arc<[String]>) -> Self {
         Self {
             listen: Vec::new(),
             socket: SocketOptions::default(),
@@ -91,7 +88,7 @@ impl Draft {
             restrict: false,
             cwd: None,
             env: Vec::new(),
-            pass_env: pass_env.map(str::to_owned).to_vec(),
+            pass_env: Arc::clone(pass_env),
             umask: 0o022,
             nice: None,
             limits: Vec::new(),
@@ -103,10 +100,12 @@ impl Draft {
             max_sessions: (origin != Origin::Classic).then_some(512),
             gate: Gate::default(),
             over_rate: None,
-            session_timeout: None,
-            stop_timeout: Duration::from_secs(5),
-            idle_timeout: None,
-            linger_timeout: Duration::from_secs(2),
+            timeouts: Timeouts {
+                session: None,
+                stop: Duration::from_secs(5),
+                idle: None,
+                linger: Duration::from_secs(2),
+            },
             forward: None,
             builtin: None,
             spans: Vec::new(),
@@ -195,7 +194,7 @@ impl Draft {
             Key::Restrict => self.restrict = check.boolean()?,
             Key::Cwd => self.cwd = Some(path(check, sources)?),
             Key::Env => self.env = super::environment::variables(check)?,
-            Key::PassEnv => self.pass_env = super::environment::patterns(check)?,
+            Key::PassEnv => self.pass_env = super::environment::patterns(check)?.into(),
             Key::Forward => self.forward = Some(check.text()?),
             Key::Builtin => self.builtin = Some(super::work::builtin(check, sources)?),
             Key::Umask => self.umask = check.mode()?,
@@ -243,16 +242,16 @@ impl Draft {
                 self.over_rate = Some(check.choice(&choices)?);
             }
             Key::SessionTimeout => {
-                self.session_timeout = check.duration(Duration::from_millis(1)..=YEAR, true)?;
+                self.timeouts.session = check.duration(Duration::from_millis(1)..=YEAR, true)?;
             }
             Key::StopTimeout => {
-                self.stop_timeout = check.duration(Duration::ZERO..=DAY, false)??;
+                self.timeouts.stop = check.duration(Duration::ZERO..=DAY, false)??;
             }
             Key::IdleTimeout => {
-                self.idle_timeout = check.duration(Duration::from_millis(1)..=YEAR, true)?;
+                self.timeouts.idle = check.duration(Duration::from_millis(1)..=YEAR, true)?;
             }
             Key::LingerTimeout => {
-                self.linger_timeout = check.duration(Duration::ZERO..=DAY, false)??;
+                self.timeouts.linger = check.duration(Duration::ZERO..=DAY, false)??;
             }
             // Everything else was refused: it is not available in this version.
             _ => {}

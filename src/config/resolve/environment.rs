@@ -52,11 +52,13 @@ pub(super) fn patterns(check: &mut Check<'_>) -> Option<Vec<String>> {
 
 /// Makes environments; equal ones share their memory.
 pub(super) struct Environments {
+    /// `pass_env`, if it is not written.
+    pub(super) default: Arc<[String]>,
     own: Vec<(OsString, OsString)>,
     made: HashMap<Ingredients, Arc<Vec<(OsString, OsString)>>>,
 }
 
-type Ingredients = (Vec<(String, String)>, Vec<String>, Kind);
+type Ingredients = (Vec<(String, String)>, Arc<[String]>, Kind);
 
 /// What a program is besides its own variables.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,7 +72,8 @@ pub(super) struct Kind {
 
 impl Environments {
     pub(super) fn new() -> Self {
-        Self { own: std::env::vars_os().collect(), made: HashMap::new() }
+        let default = ["PATH", "LANG", "LC_*", "TZ"].map(str::to_owned).into();
+        Self { default, own: std::env::vars_os().collect(), made: HashMap::new() }
     }
 
     /// Our own variables that a pattern of `pass_env` lets through, those of `env`, and what `kind`
@@ -78,10 +81,10 @@ impl Environments {
     pub(super) fn make(
         &mut self,
         env: &[(String, String)],
-        pass_env: &[String],
+        pass_env: &Arc<[String]>,
         kind: Kind,
     ) -> Arc<Vec<(OsString, OsString)>> {
-        let ingredients = (env.to_vec(), pass_env.to_vec(), kind);
+        let ingredients = (env.to_vec(), Arc::clone(pass_env), kind);
         if let Some(made) = self.made.get(&ingredients) {
             return Arc::clone(made);
         }
@@ -132,7 +135,7 @@ mod tests {
 
     fn environments(own: &[(&str, &str)]) -> Environments {
         let own = own.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Environments { own, made: HashMap::new() }
+        Environments { own, ..Environments::new() }
     }
 
     #[test]
@@ -150,13 +153,14 @@ mod tests {
                 .collect()
         };
         let env = [("TZ".to_owned(), "CET".to_owned())];
-        let listed = ["PATH".to_owned(), "LC_*".to_owned(), "TZ".to_owned()];
+        let listed = ["PATH", "LC_*", "TZ"].map(str::to_owned).into();
         assert_eq!(
             names(&environments.make(&env, &listed, PLAIN)),
             ["LC_ALL=C", "PATH=/bin", "TZ=CET"]
         );
-        let all = environments.make(&[], &["*".to_owned()], PLAIN);
+        let [every, again] = [(); 2].map(|()| ["*".to_owned()].into());
+        let all = environments.make(&[], &every, PLAIN);
         assert_eq!(names(&all), ["LC_ALL=C", "PATH=/bin", "SECRET=x", "TZ=UTC"]);
-        assert!(Arc::ptr_eq(&all, &environments.make(&[], &["*".to_owned()], PLAIN)));
+        assert!(Arc::ptr_eq(&all, &environments.make(&[], &again, PLAIN)));
     }
 }

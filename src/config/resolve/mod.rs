@@ -42,7 +42,7 @@ use super::raw::{Entry, Layer, Origin, Raw, RawService};
 use super::report::{Problem, Report};
 use super::source::Sources;
 use super::value::{NAME_LENGTH, is_name, to_name};
-use super::{Config, Io, Program, Purpose, ServiceConfig, SocketOptions, Work};
+use super::{Config, Io, Program, Purpose, ServiceConfig, SocketOptions, Timeouts, Work};
 use crate::admission::Gate;
 use crate::listener::endpoint::Endpoint;
 use crate::sys::socket::{has_ipv6, has_unix_sockets};
@@ -75,10 +75,11 @@ pub(crate) fn resolve(
         last_program: Shared::default(),
         last_gate: Shared::default(),
         last_socket: Shared::default(),
+        last_timeouts: Shared::default(),
     };
     for layer in &layers {
         // A default that no service uses is looked at, too.
-        let mut draft = Draft::new(origin);
+        let mut draft = Draft::new(origin, &resolver.environments.default);
         resolver.apply(&mut draft, &layer.entries);
     }
     let mut daemon = daemon::default(origin);
@@ -117,11 +118,12 @@ struct Resolver {
     rules: access::Known,
     mux: MuxNames,
     tables: tables::Tables,
-    /// The executables by folder and name.
-    found: HashMap<(Arc<Path>, OsString), PathBuf>,
+    /// The executables by name, and by the folder that it is relative to.
+    found: HashMap<OsString, Vec<(Arc<Path>, PathBuf)>>,
     last_program: Shared<Program>,
     last_gate: Shared<Gate>,
     last_socket: Shared<SocketOptions>,
+    last_timeouts: Shared<Timeouts>,
 }
 
 /// What was made last. Services next to each other often have the same settings; one copy is enough
@@ -146,7 +148,7 @@ impl<T: PartialEq> Shared<T> {
 impl Resolver {
     fn service(&mut self, raw: &RawService, daemon: &super::Daemon) -> Option<Arc<ServiceConfig>> {
         self.check_name(raw);
-        let mut draft = Draft::new(raw.origin);
+        let mut draft = Draft::new(raw.origin, &self.environments.default);
         for layer in outermost_first(raw.layer.as_deref()) {
             self.apply(&mut draft, &layer.entries);
         }
@@ -174,18 +176,15 @@ impl Resolver {
         Some(Arc::new(ServiceConfig {
             name: raw.name.value.as_str().into(),
             listen: listen.into(),
-            mux,
+            mux: mux.into(),
             socket: self.last_socket.share(SocketOptions { relayed, ..draft.socket }),
-            rpc: draft.rpc,
+            rpc: draft.rpc.map(Box::new),
             bind_retry: draft.bind_retry,
             wait: draft.wait,
             work,
             max_sessions: draft.max_sessions,
             gate: self.last_gate.share(gate),
-            session_timeout: draft.session_timeout,
-            stop_timeout: draft.stop_timeout,
-            idle_timeout: draft.idle_timeout,
-            linger_timeout: draft.linger_timeout,
+            timeouts: self.last_timeouts.share(draft.timeouts),
             at: self.sources.position(raw.name.span),
             positions: draft.spans.iter().map(place).collect(),
         }))

@@ -53,16 +53,17 @@ impl Resolver {
     fn executable(&mut self, run: &[Spanned<std::ffi::OsString>]) -> Option<PathBuf> {
         let name = run.first()?;
         let folder = Arc::clone(&self.sources.get(name.span.file).base);
-        let key = (folder, name.value.clone());
-        if let Some(path) = self.found.get(&key) {
+        let mut found = self.found.get(&name.value).into_iter().flatten();
+        if let Some((_, path)) = found.find(|(other, _)| *other == folder) {
             return Some(path.clone());
         }
-        let (base, word) = (&*key.0, Path::new(&name.value));
+        let (base, word) = (&*folder, Path::new(&name.value));
         let error = match program::find(word, base, self.search.as_deref()) {
             Ok(path) => {
                 // Without the `.` of "./hello".
                 let path: PathBuf = path.components().collect();
-                self.found.insert(key, path.clone());
+                let found = self.found.entry(name.value.clone()).or_default();
+                found.push((Arc::clone(&folder), path.clone()));
                 return Some(path);
             }
             Err(error) => error,

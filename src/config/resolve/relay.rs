@@ -55,7 +55,7 @@ impl Resolver {
     fn nothing_is_relayed(&mut self, raw: &RawService, draft: &Draft) {
         for entry in &raw.entries {
             let of_relays = match entry.key {
-                Key::IdleTimeout => draft.idle_timeout.is_some(),
+                Key::IdleTimeout => draft.timeouts.idle.is_some(),
                 Key::LingerTimeout => true,
                 _ => false,
             };

@@ -62,7 +62,7 @@ fn a_printed_command_line_is_the_same_service() {
     assert_eq!(runs(a).cwd, std::env::current_dir().unwrap());
     let parts = |s: &ServiceConfig| {
         let limits =
-            (s.max_sessions, s.gate.over_limit, s.session_timeout, s.stop_timeout, s.bind_retry);
+            (s.max_sessions, s.gate.over_limit, s.timeouts.session, s.timeouts.stop, s.bind_retry);
         (s.name.clone(), s.listen.clone(), s.socket.clone(), s.wait, s.work.clone(), limits)
     };
     assert_eq!(parts(a), parts(b), "{text}");

@@ -155,8 +155,8 @@ fn drop_ins_change_what_a_unit_says() {
         found.map(|(_, value)| value.to_string_lossy().into_owned())
     };
     assert_eq!((set("WHERE").as_deref(), set("A")), (Some("/etc/upper"), None));
-    assert_eq!(upper.stop_timeout, Duration::from_secs(7));
-    assert_eq!(upper.session_timeout, Some(Duration::from_secs(3600)));
+    assert_eq!(upper.timeouts.stop, Duration::from_secs(7));
+    assert_eq!(upper.timeouts.session, Some(Duration::from_secs(3600)));
 }
 
 #[test]
