@@ -31,7 +31,7 @@ pub(crate) fn read(text: &str, file: u16, problems: &mut Vec<Problem>) -> Docume
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
         let mut reader = Reader { text, file, problems, broken: Vec::new() };
-        return reader.document(reader.fields(table.into_inner()));
+        return reader.document(reader.fields(table.get_ref()));
     }
     let (repaired, unclosed) = close_lists(text);
     let mut broken = Vec::new();
@@ -54,7 +54,7 @@ pub(crate) fn read(text: &str, file: u16, problems: &mut Vec<Problem>) -> Docume
         }
     }
     let mut reader = Reader { text, file, problems, broken };
-    let document = reader.document(reader.fields(table.into_inner()));
+    let document = reader.document(reader.fields(table.get_ref()));
     Document { incomplete: true, ..document }
 }
 
@@ -172,14 +172,14 @@ impl Reader<'_> {
     }
 
     fn entries(&mut self, fields: Vec<Field>) -> Vec<Entry> {
-        let mut entries = Vec::with_capacity(fields.len());
-        for (name, value) in fields {
-            match SERVICE.iter().find(|info| info.name == name.value) {
-                Some(info) => entries.push(Entry { key: info.key, name: name.span, value }),
-                None => self.push(name.span, |span| unknown_key(&name.value, span)),
+        let entries = fields.into_iter().filter_map(|(name, value)| {
+            let info = SERVICE.iter().find(|info| info.name == name.value);
+            if info.is_none() {
+                self.push(name.span, |span| unknown_key(&name.value, span));
             }
-        }
-        entries
+            Some(Entry { key: info?.key, name: name.span, value })
+        });
+        entries.collect()
     }
 
     /// Adds a problem, unless it is a consequence of a syntax error in the same line.
@@ -198,28 +198,30 @@ impl Reader<'_> {
         self.broken.iter().any(|line| line.start < range.end && range.start < line.end)
     }
 
-    /// The fields of a table in the order in which they were written.
-    fn fields(&self, table: DeTable<'_>) -> Vec<Field> {
-        let fields = table.into_iter().map(|(name, value)| {
+    /// The fields of a table in the order in which they were written. What the parser has made stays until
+    /// all of it is read: otherwise what is kept would fill the gaps, and the large rest could not be
+    /// given back to the system.
+    fn fields(&self, table: &DeTable<'_>) -> Vec<Field> {
+        let fields = table.iter().map(|(name, value)| {
             let span = Span::new(self.file, name.span());
-            let value = self.value(value.span(), value.into_inner());
-            (Spanned { value: name.into_inner().into_owned(), span }, value)
+            let value = self.value(value.span(), value.get_ref());
+            (Spanned { value: name.get_ref().to_string(), span }, value)
         });
         // A value whose line has a syntax error is a guess of the parser.
-        let mut fields: Vec<_> = fields
-            .filter(|(name, value)| {
-                matches!(value.value, Data::Table(_))
-                    || !(self.is_broken(name.span) || self.has_broken_line(value.span))
-            })
-            .collect();
-        fields.sort_by_key(|(name, _)| name.span.start);
-        fields
+        let fields = fields.filter(|(name, value)| {
+            matches!(value.value, Data::Table(_))
+                || !(self.is_broken(name.span) || self.has_broken_line(value.span))
+        });
+        let mut known = Vec::with_capacity(table.len());
+        known.extend(fields);
+        known.sort_by_key(|(name, _): &Field| name.span.start);
+        known
     }
 
-    fn value(&self, range: Range<usize>, value: DeValue<'_>) -> Value {
+    fn value(&self, range: Range<usize>, value: &DeValue<'_>) -> Value {
         let span = Span::new(self.file, range);
         let value = match value {
-            DeValue::String(text) => Data::Text(text.into_owned()),
+            DeValue::String(text) => Data::Text(text.to_string()),
             DeValue::Integer(number) => {
                 match i64::from_str_radix(number.as_str(), number.radix()) {
                     Ok(value) => Data::Integer { value, octal: number.radix() == 8 },
@@ -230,12 +232,10 @@ impl Reader<'_> {
                 Ok(number) => Data::Float(number),
                 Err(_) => Data::Other("a fraction"),
             },
-            DeValue::Boolean(value) => Data::Bool(value),
+            DeValue::Boolean(value) => Data::Bool(*value),
             DeValue::Datetime(_) => Data::Other("a date"),
             DeValue::Array(list) => Data::List(
-                list.into_iter()
-                    .map(|value| self.value(value.span(), value.into_inner()))
-                    .collect(),
+                list.iter().map(|value| self.value(value.span(), value.get_ref())).collect(),
             ),
             DeValue::Table(table) => Data::Table(self.fields(table)),
         };
