@@ -24,6 +24,9 @@ pub(super) fn dialect(text: &str) -> (Dialect, Option<Evidence>) {
 
 /// The beginning of something in xinetd's format.
 pub(super) fn xinetd(text: &str) -> Option<Range<usize>> {
+    if !text.contains('{') {
+        return None;
+    }
     let lines = split(text, Dialect::Inetutils);
     lines.iter().zip(lines.iter().skip(1)).find_map(|(line, next)| {
         let first = line.words.first()?;

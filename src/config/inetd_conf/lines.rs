@@ -114,6 +114,12 @@ fn words(
 
 /// The word at the beginning of `range`, and the place of a quote that is not closed.
 fn quoted(text: &str, range: Range<usize>, backslashes: bool) -> (Word, Option<Range<usize>>) {
+    let length = text[range.clone()].find([' ', '\t', '"', '\'', '\\']).unwrap_or(range.len());
+    let plain = range.start..range.start + length;
+    if plain.end == range.end || text[plain.end..].starts_with([' ', '\t']) {
+        let word = text[plain.clone()].to_owned();
+        return (Word { text: word, range: plain, is_quoted: false }, None);
+    }
     let mut word = String::new();
     let mut open: Option<(char, usize)> = None;
     let mut is_quoted = false;

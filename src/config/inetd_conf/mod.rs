@@ -12,6 +12,7 @@ mod service;
 mod user;
 mod wait;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use lines::Line;
@@ -89,7 +90,9 @@ pub(crate) fn read(
         raw.problems.push(note(raw, file, dialect, evidence));
         dialect
     });
-    let mut reader = Reader { raw, file, dialect, hosts, rpc: None, included: Vec::new() };
+    let names = raw.services.iter().map(|service| service.name.value.clone()).collect();
+    let (rpc, included) = (None, Vec::new());
+    let mut reader = Reader { raw, names, file, dialect, hosts, rpc, included };
     let mut next = 0;
     for line in lines::split(&text, dialect) {
         let Some(start) = line.words.first().map(|word| word.range.start) else { continue };
@@ -129,6 +132,8 @@ fn note(raw: &Raw, file: u16, dialect: Dialect, evidence: Option<guess::Evidence
 /// What is known while a file is read.
 struct Reader<'a> {
     raw: &'a mut Raw,
+    /// The names that services have.
+    names: HashSet<String>,
     file: u16,
     dialect: Dialect,
     /// The hosts of services that name none; empty for every address.

@@ -317,9 +317,13 @@ impl Reader<'_> {
     }
 
     /// The service field, with the host, the protocol or a number behind it if it is taken.
-    fn unique_name(&self, service: &str, hosts: &[String], protocol: Option<Protocol>) -> String {
+    fn unique_name(
+        &mut self,
+        service: &str,
+        hosts: &[String],
+        protocol: Option<Protocol>,
+    ) -> String {
         let plain = value::to_name(service);
-        let is_free = |name: &String| !self.raw.services.iter().any(|s| s.name.value == *name);
         let host = hosts.first().map(|host| format!("{service}/{host}"));
         let protocol = match protocol {
             Some(Protocol::Tcp(Net::V4)) => Some("tcp4"),
@@ -332,7 +336,7 @@ impl Reader<'_> {
         let named = host.into_iter().chain(protocol).map(|name| value::to_name(&name));
         let numbered = (2..).map(|n: u32| value::to_name(&format!("{service}/{n}")));
         let mut names = std::iter::once(plain.clone()).chain(named).chain(numbered);
-        names.find(is_free).unwrap_or(plain)
+        names.find(|name| self.names.insert(name.clone())).unwrap_or(plain)
     }
 
     /// The originals hand the socket over here, too, and start one program after the other for it

@@ -35,9 +35,9 @@ impl Reader<'_> {
         }
         let separator = match text.split_once(':') {
             Some((user, _)) => Some(user.len()),
+            None if self.dialect == Dialect::Freebsd => None,
             // A name may have a dot in it: only what is not a user as a whole is taken apart.
-            None if self.dialect == Dialect::Freebsd || identity::user_id(text).is_ok() => None,
-            None => text.rfind('.'),
+            None => text.rfind('.').filter(|_| identity::user_id(text).is_err()),
         };
         let mut add = |key, part: std::ops::Range<usize>| {
             let value = Data::Text(text[part.clone()].to_owned());

@@ -36,6 +36,7 @@ use draft::{Draft, WAYS};
 use environment::Environments;
 use listen::{Names, System};
 use mux::MuxNames;
+use program::Who;
 
 use super::keys::Key;
 use super::raw::{Entry, Layer, Origin, Raw, RawService};
@@ -45,6 +46,7 @@ use super::value::{NAME_LENGTH, is_name, to_name};
 use super::{Config, Io, Program, Purpose, ServiceConfig, SocketOptions, Timeouts, Work};
 use crate::admission::Gate;
 use crate::listener::endpoint::Endpoint;
+use crate::sys::identity::Identity;
 use crate::sys::socket::{has_ipv6, has_unix_sockets};
 
 /// Checks everything. `origin` is what the configuration as a whole is written in; `cwd` is where
@@ -72,6 +74,7 @@ pub(crate) fn resolve(
         mux: MuxNames::default(),
         tables: tables::Tables::default(),
         found: HashMap::new(),
+        identities: HashMap::new(),
         last_program: Shared::default(),
         last_gate: Shared::default(),
         last_socket: Shared::default(),
@@ -120,6 +123,8 @@ struct Resolver {
     tables: tables::Tables,
     /// The executables by name, and by the folder that it is relative to.
     found: HashMap<OsString, Vec<(Arc<Path>, PathBuf)>>,
+    /// Who programs run as; nobody else if it is our own identity.
+    identities: HashMap<Who, Option<Identity>>,
     last_program: Shared<Program>,
     last_gate: Shared<Gate>,
     last_socket: Shared<SocketOptions>,

@@ -17,6 +17,14 @@ use crate::config::{Io, Program, Purpose};
 use crate::sys::identity::{self, Identity};
 use crate::sys::{IdentityError, paths, program};
 
+/// What a service says of its identity: `user`, `group`, `groups`.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct Who {
+    user: Option<String>,
+    group: Option<String>,
+    groups: Option<Vec<String>>,
+}
+
 impl Resolver {
     /// The program of a service; what is wrong with it is a problem.
     pub(super) fn program(&mut self, draft: &Draft) -> Option<Program> {
@@ -147,7 +155,7 @@ impl Resolver {
         let groups = draft.groups.as_ref();
         let groups: Option<Vec<String>> =
             groups.map(|names| names.iter().map(|name| name.value.clone()).collect());
-        let found = identity::resolve(user.as_deref(), group.as_deref(), groups.as_deref());
+        let found = self.who(Who { user, group, groups });
         let first = [Key::User, Key::Group, Key::Groups].iter().find_map(|key| draft.span(*key));
         match (found, first) {
             (Ok(Some(identity)), Some(span)) => {
@@ -168,6 +176,17 @@ impl Resolver {
                 None
             }
         }
+    }
+
+    /// Looks an identity up, each one once: the databases of accounts may be files, or a server.
+    fn who(&mut self, who: Who) -> Result<Option<Identity>, IdentityError> {
+        if let Some(known) = self.identities.get(&who) {
+            return Ok(known.clone());
+        }
+        let Who { user, group, groups } = &who;
+        let found = identity::resolve(user.as_deref(), group.as_deref(), groups.as_deref())?;
+        self.identities.insert(who, found.clone());
+        Ok(found)
     }
 
     /// A user with a name like this one. Domains are not searched.
