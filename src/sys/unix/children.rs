@@ -30,6 +30,8 @@ struct Watched {
     crowd: Option<Arc<Crowd>>,
     /// How many programs have a descriptor.
     descriptors: usize,
+    /// Those from before the crowd have got theirs.
+    gathered: bool,
 }
 
 #[derive(Debug)]
@@ -146,18 +148,16 @@ impl Children {
         }
     }
 
-    /// Those that are left when nobody has ended may have become a crowd. Without descriptors they are
-    /// as before.
+    /// In a crowd those get descriptors that were there before.
     fn gather(&self) {
         let mut watched = lock(&self.watched);
-        if watched.crowd.is_some() || watched.programs.len() < MANY {
+        if watched.crowd.is_none() || watched.gathered {
             return;
         }
-        let Ok(crowd) = Crowd::new() else { return };
-        watched.crowd = Some(Arc::new(crowd));
+        watched.gathered = true;
         let pids: Vec<i32> = watched.programs.keys().copied().collect();
         drop(watched);
-        for some in pids.chunks(MANY) {
+        for some in pids.chunks(FEW) {
             // Starts may come in between.
             let mut watched = lock(&self.watched);
             some.iter().for_each(|pid| watched.describe(*pid));
@@ -199,12 +199,18 @@ impl Children {
 
 impl Default for Watched {
     fn default() -> Self {
-        Self { programs: HashMap::with_capacity(session::FEW), crowd: None, descriptors: 0 }
+        let programs = HashMap::with_capacity(session::FEW);
+        Self { programs, crowd: None, descriptors: 0, gathered: false }
     }
 }
 
 impl Watched {
     fn add(&mut self, pid: Pid, token: u64) {
+        if self.crowd.is_none() && self.programs.len() >= MANY {
+            // If there is none, they are as before.
+            self.crowd = Crowd::new().ok().map(Arc::new);
+            self.gathered = false;
+        }
         let program = Program { pidfd: None, token: token.to_ne_bytes() };
         self.programs.insert(pid.as_raw_pid(), program);
         self.describe(pid.as_raw_pid());

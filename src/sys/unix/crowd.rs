@@ -14,8 +14,8 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::startup;
 
-/// How many programs make a crowd.
-pub(super) const MANY: usize = 256;
+/// How many programs make a crowd. Those that have ended and were not reaped yet are among them.
+pub(super) const MANY: usize = 512;
 
 /// How few programs are no crowd any more.
 pub(super) const FEW: usize = 64;

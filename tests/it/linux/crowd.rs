@@ -6,7 +6,7 @@ use rustix::process::Rlimit;
 use crate::harness::{Client, Daemon, Lifeline, probe, service, wait_until};
 
 /// More than it takes (`MANY`).
-const CROWD: usize = 300;
+const CROWD: usize = 600;
 
 fn start() -> Daemon {
     let many = "max_sessions = 1000";
@@ -14,7 +14,7 @@ fn start() -> Daemon {
     Daemon::run(&(hold + &service("say", &probe(&["say", "x"]), many)))
 }
 
-/// Sessions that the daemon knows to be a crowd: it looks how many are left when one has ended.
+/// A crowd. Those from before there was one get their descriptors when one has ended.
 fn gather(daemon: &Daemon) -> Vec<Client> {
     let mut clients = daemon.held(CROWD + 1);
     end(daemon, clients.remove(0));
