@@ -173,11 +173,13 @@ impl Reader<'_> {
 
     fn entries(&mut self, fields: Vec<Field>) -> Vec<Entry> {
         let entries = fields.into_iter().filter_map(|(name, value)| {
-            let info = SERVICE.iter().find(|info| info.name == name.value);
-            if info.is_none() {
-                self.push(name.span, |span| unknown_key(&name.value, span));
+            match SERVICE.iter().find(|info| info.name == name.value) {
+                Some(info) => Some(Entry { key: info.key, name: name.span, value }),
+                None => {
+                    self.push(name.span, |span| unknown_key(&name.value, span));
+                    None
+                }
             }
-            Some(Entry { key: info?.key, name: name.span, value })
         });
         entries.collect()
     }

@@ -17,10 +17,8 @@ use crate::reap::Ended;
 use crate::record::Subject;
 use crate::relay::Relay;
 use crate::service::{Service, Setup};
+use crate::sys::ROOM;
 use crate::sys::process::Child;
-
-/// As long as no more programs run, there is room for them in the tables from the beginning.
-pub const FEW: usize = 28;
 
 /// The number of a session, never used twice in the life of a daemon.
 pub type SessionId = u64;
@@ -140,7 +138,7 @@ struct Sessions {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { running: HashMap::with_capacity(FEW), awaited: 0, relaying: HashMap::new() }
+        Self { running: HashMap::with_capacity(ROOM), awaited: 0, relaying: HashMap::new() }
     }
 }
 

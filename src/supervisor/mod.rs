@@ -142,7 +142,8 @@ pub async fn run(start: Start, log: Log) -> anyhow::Result<()> {
     notify::ready(&supervisor.summary());
     let (command_sender, mut commands) = mpsc::channel::<Command>(16);
     let control = control.map(|control| control.start(command_sender.clone()));
-    // What was just started comes to where it will wait.
+    // What was just started comes to where it will wait, so that what it needs for that alone is
+    // released, too.
     tokio::task::yield_now().await;
     startup::release_memory();
     loop {

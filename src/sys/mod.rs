@@ -75,6 +75,9 @@ pub use platform::{
     startup, stdio, system_log, terminal, trust,
 };
 
+/// Programs for which there is room in the tables from the beginning.
+pub const ROOM: usize = 28;
+
 /// Connections that are held whose programs were not started yet, at the most.
 const MOST_IN_HAND: usize = 16_384;
 

@@ -15,7 +15,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions};
 
 use super::crowd::{Crowd, FEW, MANY, Turn};
 use super::signals;
-use crate::session;
+use crate::sys::ROOM;
 
 /// The programs whose end somebody waits for.
 #[derive(Debug, Default)]
@@ -199,7 +199,7 @@ impl Children {
 
 impl Default for Watched {
     fn default() -> Self {
-        let programs = HashMap::with_capacity(session::FEW);
+        let programs = HashMap::with_capacity(ROOM);
         Self { programs, crowd: None, descriptors: 0, gathered: false }
     }
 }

@@ -50,7 +50,7 @@ struct Visits {
 }
 
 /// What is to be done next.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Turn {
     /// This program has ended.
     Ended(i32),
