@@ -4,7 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use super::{native, on_windows};
 
@@ -52,6 +52,41 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Where programs are built: a folder that other users can enter, because some programs run as others.
+/// One of this process if the checkout is in a private folder.
+fn programs() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let usual = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        if usual.ancestors().all(everybody_may_enter) {
+            return usual;
+        }
+        let own = tempfile::Builder::new().prefix("inetd-it-programs-").tempdir().unwrap().keep();
+        open_folder(&own);
+        own
+    })
+}
+
+#[cfg(unix)]
+fn everybody_may_enter(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(folder).is_ok_and(|folder| folder.permissions().mode() & 1 == 1)
+}
+
+#[cfg(unix)]
+fn open_folder(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[cfg(windows)]
+fn everybody_may_enter(_: &Path) -> bool {
+    true
+}
+
+#[cfg(windows)]
+fn open_folder(_: &Path) {}
+
 /// Compiles `sources` once for each content: the name of the folder is made of it.
 fn build(name: &str, sources: &[PathBuf], headers: &[PathBuf], flags: &[&str]) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -64,7 +99,7 @@ fn build(name: &str, sources: &[PathBuf], headers: &[PathBuf], flags: &[&str]) -
         text.unwrap_or_else(|error| panic!("{}: {error}", source.display())).hash(&mut hasher);
     }
     let folder = format!("programs-{:016x}", hasher.finish());
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let folder = programs().join(folder);
     let path = folder.join(format!("{name}{suffix}"));
 
     let guard = ONE_AT_A_TIME.lock();
